@@ -1,0 +1,92 @@
+"""The manifest of a service, and the list of those a process knows."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from dataclasses import dataclass, field
+from types import ModuleType
+
+from nexus.core.entity import Entity
+from nexus.core.flow import FLOWS, Flow
+from nexus.core.message import ANSWERS, HANDLERS, REACTIONS, Answer, Handler, Reaction
+from nexus.core.policy import ROLES, Role
+
+_PARTS = ("entities", "flows", "api", "policies", "commands", "reactions", "queries", "console", "seeds")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One folder under `nexus/services/`: its name there is its name everywhere."""
+
+    name: str
+    title: str
+    group: str
+    """The part of the business it belongs to: customers, money, people, goods, platform …"""
+    needs: tuple[str, ...] = field(default=())
+    """Services whose tables must be there before its own (never imports: those go through `api`)."""
+
+    @property
+    def package(self) -> str:
+        return f"nexus.services.{self.name}"
+
+    def load(self) -> None:
+        """Import every part of the service, so that its declarations are registered."""
+        for part in _PARTS:
+            name = f"{self.package}.{part}"
+            if importlib.util.find_spec(name) is None:
+                continue
+            module = importlib.import_module(name)
+            if hasattr(module, "__path__"):
+                for child in pkgutil.iter_modules(module.__path__, f"{name}."):
+                    importlib.import_module(child.name)
+
+    def part(self, name: str) -> ModuleType | None:
+        """A part of the service by its name, `seeds` for instance, or None where the service has none."""
+        full = f"{self.package}.{name}"
+        return importlib.import_module(full) if importlib.util.find_spec(full) else None
+
+    def entities(self) -> list[type[Entity]]:
+        """What it keeps, in the order in which tables can be made."""
+        mine = {mapper.local_table: mapper.class_ for mapper in Entity.registry.mappers if mapper.class_.service() == self.name}
+        return [mine[table] for table in Entity.metadata.sorted_tables if table in mine]
+
+    def flows(self) -> list[Flow[object]]:
+        return [flow for flow in FLOWS if flow.column.class_.service() == self.name]
+
+    def handlers(self) -> list[Handler]:
+        return [handler for handler in HANDLERS.values() if handler.entity.split(".")[0] == self.name]
+
+    def reactions(self) -> list[Reaction]:
+        return [reaction for some in REACTIONS.values() for reaction in some if reaction.service == self.name]
+
+    def answers(self) -> list[Answer]:
+        return [answer for answer in ANSWERS.values() if answer.needs.split(".")[0] == self.name]
+
+    def roles(self) -> list[Role]:
+        return [one for one in ROLES.values() if one.name.split(".")[0] == self.name]
+
+
+def installed() -> dict[str, Service]:
+    """Every service folder that has a manifest named `service`, loaded, by name and in the order of their needs."""
+    import nexus.services
+
+    found: dict[str, Service] = {}
+    for module in pkgutil.iter_modules(nexus.services.__path__):
+        manifest = getattr(importlib.import_module(f"nexus.services.{module.name}"), "service", None)
+        if isinstance(manifest, Service):
+            found[manifest.name] = manifest
+    ordered: dict[str, Service] = {}
+
+    def place(name: str) -> None:
+        for need in found[name].needs:
+            if need not in ordered:
+                place(need)
+        ordered.setdefault(name, found[name])
+
+    for name in sorted(found):
+        place(name)
+    for service in ordered.values():
+        service.load()
+    return ordered
