@@ -1,0 +1,1 @@
+"""How a process lives: the application, units of work, the relay, migrations, health."""

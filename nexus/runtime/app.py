@@ -1,0 +1,166 @@
+"""The ASGI application: reads a request, finds who asks, hands it to its endpoint, and turns refusals into problems."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final, Protocol
+
+from nexus.core.ids import uuid7
+from nexus.core.problem import Malformed, NotFound, Problem, TooLarge, Unauthenticated
+from nexus.engines.oltp import Timeout, Unavailable
+from nexus.surfaces.calling import Caller
+from nexus.surfaces.refusals import problem_of
+from nexus.surfaces.rest import Rest
+from nexus.surfaces.rest.message import PROBLEM, Request, Response, problem
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+API: Final = "/api/v1/"
+_CORRELATION = re.compile(rb"^[A-Za-z0-9._:-]{1,128}$")
+_log = logging.getLogger("nexus.app")
+
+
+class Page(Protocol):
+    """An endpoint outside the derived API: health, documents, activation. It sees the raw request."""
+
+    async def __call__(self, raw: Raw) -> Response: ...
+
+
+class Raw:
+    """A request before anyone knows who sends it."""
+
+    __slots__ = ("_limit", "_receive", "correlation", "headers", "method", "path", "query")
+
+    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id", b"")
+        self.correlation = given.decode() if _CORRELATION.match(given) else str(uuid7())
+        self._receive = receive
+        self._limit = limit
+
+    async def body(self) -> bytes:
+        """All of the body. TooLarge (413) past the limit, without reading the rest."""
+        length = self.headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._limit:
+            raise TooLarge(what="The body", limit=f"{self._limit:,} bytes")
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+        parts, size = [body], len(body)
+        async for part in self.chunks():
+            parts.append(part)
+            size += len(part)
+            if size > self._limit:
+                raise TooLarge(what="The body", limit=f"{self._limit:,} bytes")
+        return b"".join(parts)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, of any size."""
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Malformed(reason="The connection ended before the body did.")
+            more = message.get("more_body", False)
+            yield message.get("body", b"")
+
+    def token(self) -> str:
+        """The bearer credential. Unauthenticated (401) without one."""
+        scheme, _, token = self.headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not token:
+            raise Unauthenticated(reason="Send the header Authorization: Bearer <key>; activation answered the owner's key.")
+        return token.strip().decode("latin-1")
+
+
+class App:
+    """Everything one process serves on its port."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        authenticate: Callable[[str], Awaitable[Caller]],
+        pages: list[tuple[str, Page]],
+        *,
+        body_limit: int,
+        observe: Callable[[str, int, float], None] = lambda method, status, seconds: None,
+        lifespan: Callable[[Receive, Send], Awaitable[None]] | None = None,
+    ) -> None:
+        self._rest = rest
+        self._authenticate = authenticate
+        self._pages = sorted(pages, key=lambda page: -len(page[0]))
+        self._exact = {path: page for path, page in pages if not path.endswith("/*")}
+        self._body_limit = body_limit
+        self._observe = observe
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            if self._lifespan is not None:
+                await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        raw = Raw(scope, receive, self._body_limit)
+        response = await self.answer(raw)
+        self._observe(raw.method, response.status, time.perf_counter() - began)
+        await _send(send, raw, response)
+
+    async def answer(self, raw: Raw) -> Response:
+        """The response to a request; a refusal as a problem, a bug as a 500 with the request's id and nothing else."""
+        try:
+            return await self._dispatch(raw)
+        except Problem as refusal:
+            return problem(refusal, raw.correlation)
+        except (Unavailable, Timeout) as away:
+            refusal = problem_of(away) or problem_of(Unavailable(str(away)))
+            assert refusal is not None, "an engine that is away is always a problem of the caller's"
+            return problem(refusal, raw.correlation)
+        except Exception:
+            _log.exception("request %s failed: %s %s", raw.correlation, raw.method, raw.path)
+            body = b'{"type":"about:blank","title":"Internal error","status":500,"instance":"/requests/%s"}' % raw.correlation.encode()
+            return Response(500, body, [PROBLEM])
+
+    async def _dispatch(self, raw: Raw) -> Response:
+        page = self._page(raw.path)
+        if page is not None:
+            return await page(raw)
+        if not raw.path.startswith(API):
+            raise NotFound(kind="page", id=raw.path)
+        caller = await self._authenticate(raw.token())
+        service, _, rest = raw.path[len(API) :].partition("/")
+        if not rest:
+            raise NotFound(kind="path", id=raw.path)
+        body = b"" if raw.method == "GET" else await raw.body()
+        request = Request(raw.method, raw.path, raw.query, raw.headers, body, caller, raw.correlation, raw.chunks)
+        return await self._rest(request, service, rest.split("/"))
+
+    def _page(self, path: str) -> Page | None:
+        if (exact := self._exact.get(path)) is not None:
+            return exact
+        for prefix, page in self._pages:
+            if prefix.endswith("/*") and path.startswith(prefix[:-1]):
+                return page
+        return None
+
+
+async def _send(send: Send, raw: Raw, response: Response) -> None:
+    headers = [*response.headers, (b"x-request-id", raw.correlation.encode())]
+    if response.stream is None:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if raw.method == "HEAD" else response.body})
+        return
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    async for part in response.stream:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,105 @@
+"""Running commands: permission, idempotency, the unit of work, retries, and calls from one service to another."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from nexus.core.message import HANDLERS, Command, Handler
+from nexus.core.problem import Problem, Unavailable
+from nexus.engines.oltp import DatabaseError, SerializationFailure, Statement
+from nexus.runtime.unit_of_work import UnitOfWork
+from nexus.surfaces.calling import Caller, Host, Key, Outcome, is_replay, replay
+from nexus.surfaces.journal import Cause
+from nexus.surfaces.refusals import problem_of
+
+ATTEMPTS: Final = 6
+CLAIM: Final = Statement("INSERT INTO {s}.nexus_idempotency (key, actor, request_hash) VALUES ($1, $2, $3)")
+STORE: Final = Statement("UPDATE {s}.nexus_idempotency SET status = $4, headers = $5, body = $6 WHERE key = $1 AND actor = $2 AND request_hash = $3")
+
+
+class Commands:
+    """Runs commands in this process."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def run(
+        self,
+        caller: Caller,
+        command: Command[Any],
+        *,
+        key: Key | None = None,
+        cause: Cause | None = None,
+        dry_run: bool = False,
+        encode: Callable[[Any], Outcome] | None = None,
+    ) -> tuple[Any, Outcome | None]:
+        """Run a command in a transaction of its own; again where another transaction was in the way.
+
+        Raises the handler's Problem, Forbidden, or what `problem_of` makes of the database's refusal.
+        """
+        handler = HANDLERS[type(command)]
+        if caller.rights is not None:
+            caller.rights.need(handler.needs)
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._once(caller, handler, command, key, cause or caller.cause(), dry_run, encode)
+            except SerializationFailure:
+                if attempt == ATTEMPTS - 1:
+                    raise Unavailable(what="The record, which others keep changing,") from None
+                await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
+            except DatabaseError as error:
+                if key is not None and is_replay(error):
+                    return None, await replay(self._host, caller, key)
+                raise _as_problem(error) from error
+        raise AssertionError("unreachable")
+
+    async def _once(
+        self,
+        caller: Caller,
+        handler: Handler,
+        command: Command[Any],
+        key: Key | None,
+        cause: Cause,
+        dry_run: bool,
+        encode: Callable[[Any], Outcome] | None,
+    ) -> tuple[Any, Outcome | None]:
+        async with self._host.oltp(caller.cell).transaction(caller.schema) as transaction:
+            work = UnitOfWork(transaction, cause, caller.rights, caller.values(), self._forward(caller, handler))
+            work.command = handler.needs
+            if key is not None:
+                work.begin_with((CLAIM, key.arguments(caller.actor)))
+            answer = await handler.run(command, work)
+            outcome = encode(answer) if encode else None
+            if dry_run:
+                await work.ask()
+                return answer, outcome
+            last = []
+            if key is not None and outcome is not None:
+                stored = [str(outcome.status).encode(), msgspec.json.encode(outcome.headers), outcome.body]
+                last.append((STORE, key.arguments(caller.actor) + stored))
+            target = getattr(command, handler.target_field) if handler.target_field else None
+            await work.commit(*last, entity=handler.entity, id=target)
+        self._host.wake(caller.cell)
+        return answer, outcome
+
+    def _forward(self, caller: Caller, current: Handler) -> Callable[[UnitOfWork, Command[Any]], Any]:
+        async def forward(work: UnitOfWork, command: Command[Any]) -> Any:
+            handler = HANDLERS[type(command)]
+            if handler.entity.split(".")[0] == current.entity.split(".")[0]:
+                return await handler.run(command, work)
+            # another service: its own transaction, and arguments that have been through the wire, as if it were elsewhere
+            sent = msgspec.json.decode(msgspec.json.encode(command), type=type(command))
+            answer, _ = await self.run(caller, sent, cause=caller.cause(work.cause.correlation, work.cause.causation))
+            return answer
+
+        return forward
+
+
+def _as_problem(error: DatabaseError) -> Exception:
+    problem: Problem | None = problem_of(error)
+    return problem or error

@@ -1,0 +1,266 @@
+"""The unit of work: what a handler reads and changes, and the one transaction in which all of it becomes true.
+
+Round trips: the first read carries BEGIN, the role and the idempotency claim; the last one carries every change, the journal row and COMMIT.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.sql.dml import Delete, Update
+
+from nexus.core.entity import Entity
+from nexus.core.message import Command, Event
+from nexus.core.problem import NotFound
+from nexus.core.tx import Actor, Tenant, Tx
+from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Transaction
+from nexus.surfaces import journal
+from nexus.surfaces.journal import Cause
+from nexus.surfaces.permissions import Rights
+from nexus.surfaces.records import changeable, records_of
+from nexus.surfaces.shapes import Shape, shape_of
+from nexus.surfaces.sql import call
+
+N = TypeVar("N", bound=Entity)
+V = TypeVar("V", bound=Event)
+R = TypeVar("R")
+
+_DIVISION_BY_ZERO = "22012"
+
+
+class UnitOfWork(Tx):
+    """A Tx over one leased transaction. Made per command and thrown away after `commit`."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        cause: Cause,
+        rights: Rights | None,
+        caller: dict[str, Any],
+        forward: Callable[[UnitOfWork, Command[Any]], Any],
+    ) -> None:
+        self.cause = cause
+        self.rights = rights
+        """What the caller sees; None for the system itself, which sees everything."""
+        self.emitted: list[Event] = []
+        self.command = ""
+        self._transaction = transaction
+        self._caller = caller
+        self._forward = forward
+        self._known: dict[UUID, tuple[Entity, dict[str, bytes | None]]] = {}
+        self._new: list[Entity] = []
+        self._gone: list[Entity] = []
+        self._events: list[bytes] = []
+        self._derived: list[tuple[str, UUID, bytes, str]] = []
+        self._before: dict[str, Any] = {}
+        self._after: dict[str, Any] = {}
+        self._first: list[Call] = []
+
+    @property
+    def actor(self) -> Actor:  # type: ignore[override]
+        return self.cause.actor
+
+    @property
+    def tenant(self) -> Tenant:  # type: ignore[override]
+        return self.cause.tenant
+
+    @property
+    def now(self) -> dt.datetime:  # type: ignore[override]
+        return self.cause.now
+
+    @property
+    def round_trips(self) -> int:
+        return self._transaction.round_trips
+
+    def begin_with(self, *calls: Call) -> None:
+        """Statements to send before the first read, in the same round trip. One that must not run twice fails by its own key."""
+        self._first.extend(calls)
+
+    async def ask(self, *calls: Call) -> list[Result]:
+        """Write what is pending, then run the calls, in one round trip."""
+        opening, pending = self._first, self._flush()
+        self._first = []
+        try:
+            results = await self._transaction.run(*opening, *pending, *calls)
+        except DatabaseError as error:
+            raise _lost_update(error) from None
+        return results[len(opening) + len(pending) :]
+
+    async def get(self, kind: type[N], id: UUID, *, lock: bool = False) -> N:
+        if (known := self._known.get(id)) is not None and not lock:
+            return cast(N, known[0])
+        condition = None if self.rights is None else self.rights.sight(kind)
+        where = [kind.id == id] if condition is None else [kind.id == id, condition]
+        found = await self._select(kind, where, lock=lock)
+        if not found:
+            raise NotFound(kind=shape_of(kind).title, id=str(id))
+        return found[0]
+
+    async def find(self, kind: type[N], *where: sa.ColumnElement[bool], lock: bool = False) -> N | None:
+        found = await self._select(kind, where, lock=lock, order_by=(kind.id,), limit=1)
+        return found[0] if found else None
+
+    async def list(
+        self, kind: type[N], *where: sa.ColumnElement[bool], order_by: Sequence[Any] = (), limit: int = 1000, lock: bool = False
+    ) -> list[N]:
+        order = (kind.id,) if lock or not order_by else order_by
+        return await self._select(kind, where, lock=lock, order_by=order, limit=limit)
+
+    async def _select(
+        self, kind: type[N], where: Sequence[Any], *, lock: bool, order_by: Sequence[Any] = (), limit: int | None = None
+    ) -> list[N]:
+        records = records_of(kind)
+        inner = sa.select(*records.columns).where(*where).order_by(*order_by)
+        inner = inner.limit(limit) if limit is not None else inner
+        rows = (inner.with_for_update() if lock else inner).subquery("x")
+        statement = sa.select(sa.func.row_to_json(sa.literal_column("x"))).select_from(rows)
+        (result,) = await self.ask(call(statement, self._caller))
+        return [cast(N, self._keep(kind, row[0] or b"")) for row in result.rows]
+
+    def _keep(self, kind: type[Entity], row: bytes) -> Entity:
+        """One object per record: a second read of it, locked or not, refreshes the first unless that was changed meanwhile."""
+        records = records_of(kind)
+        fresh = records.read(row)
+        known = self._known.get(fresh.id)
+        if known is None:
+            self._known[fresh.id] = (fresh, records.snapshot(fresh))
+            return fresh
+        entity, before = known
+        if records.snapshot(entity) == before:
+            entity.__dict__.update({name: fresh.__dict__[name] for name in records.shape.fields})
+            self._known[fresh.id] = (entity, records.snapshot(entity))
+        return entity
+
+    async def count(self, kind: type[Entity], *where: sa.ColumnElement[bool]) -> int:
+        (result,) = await self.ask(call(sa.select(sa.func.count()).select_from(kind).where(*where), self._caller))
+        return int(result.rows[0][0] or 0)
+
+    async def rows(self, select: sa.Select[Any]) -> list[dict[str, Any]]:
+        statement = sa.select(sa.func.row_to_json(sa.literal_column("x"))).select_from(select.subquery("x"))
+        (result,) = await self.ask(call(statement, self._caller))
+        return [msgspec.json.decode(row[0] or b"null") for row in result.rows]
+
+    async def execute(self, statement: Update | Delete) -> int:
+        (result,) = await self.ask(call(statement, self._caller))
+        return result.affected
+
+    def add(self, entity: N) -> N:
+        self._new.append(entity)
+        return entity
+
+    def remove(self, entity: Entity) -> None:
+        self._gone.append(entity)
+
+    def emit(self, event: V) -> V:
+        self.emitted.append(event)
+        self._events.append(self.cause.told(event))
+        return event
+
+    async def call(self, command: Command[R]) -> R:
+        answer: R = await self._forward(self, command)
+        return answer
+
+    def _flush(self) -> list[Call]:
+        """The statements that make the database what the objects are, and what audit and the log say of it."""
+        return [*self._inserts(), *self._updates(), *self._deletes()]
+
+    def _inserts(self) -> list[Call]:
+        calls: list[Call] = []
+        by_kind: dict[type[Entity], list[Entity]] = {}
+        for entity in self._new:
+            by_kind.setdefault(type(entity), []).append(entity)
+        for table in Entity.metadata.sorted_tables if len(by_kind) > 1 else [kind.__table__ for kind in by_kind]:
+            for kind, entities in by_kind.items():
+                if kind.__table__ is table:
+                    calls.append(records_of(kind).insert(entities, self.actor.id))
+                    for entity in entities:
+                        self._tell_new(kind, entity)
+        self._new.clear()
+        return calls
+
+    def _tell_new(self, kind: type[Entity], entity: Entity) -> None:
+        records = records_of(kind)
+        entity.created_at = entity.updated_at = self.now
+        entity.created_by = entity.updated_by = self.actor.id
+        values = records.values(entity)
+        self._known[entity.id] = (entity, records.snapshot(entity))
+        self._tell(kind, entity.id, "created", journal.shown(records.shape, values))
+        declared = {field.name: values[field.name] for field in records.shape.initial if field.name != "id"}
+        self._say(records.shape, entity.id, self._after, declared)
+
+    def _updates(self) -> list[Call]:
+        calls: list[Call] = []
+        for id, (entity, before) in list(self._known.items()):
+            kind = type(entity)
+            records = records_of(kind)
+            after = records.snapshot(entity)
+            names = tuple(name for name in records.shape.fields if changeable(name) and after[name] != before[name])
+            if not names or entity in self._gone:
+                continue
+            calls.append(records.update(entity, names, self.actor.id))
+            entity.version += 1
+            entity.updated_at, entity.updated_by = self.now, self.actor.id
+            self._known[id] = (entity, records.snapshot(entity))
+            self._tell(kind, id, "updated", journal.shown(records.shape, records.values(entity)), names)
+            self._say(records.shape, id, self._before, {name: _plain(before[name]) for name in names})
+            self._say(records.shape, id, self._after, {name: getattr(entity, name) for name in names})
+        return calls
+
+    def _deletes(self) -> list[Call]:
+        calls: list[Call] = []
+        for entity in self._gone:
+            records = records_of(type(entity))
+            calls.append(records.delete(entity))
+            self._known.pop(entity.id, None)
+            self._tell(type(entity), entity.id, "deleted", journal.shown(records.shape, records.values(entity)))
+            self._say(records.shape, entity.id, self._before, records.values(entity))
+        self._gone.clear()
+        return calls
+
+    def _say(self, shape: Shape, id: UUID, side: dict[str, Any], values: dict[str, Any]) -> None:
+        """Add to what audit keeps; of several changes to one record, the first `before` and the last `after` stand."""
+        kept = side.setdefault(shape.name, {}).setdefault(str(id), {})
+        masked = journal.masked(shape, values)
+        kept.update(masked if side is self._after else {name: value for name, value in masked.items() if name not in kept})
+
+    def _tell(self, kind: type[Entity], subject: UUID, verb: str, values: dict[str, Any], names: Sequence[str] = ()) -> None:
+        self._derived.append((journal.topic(kind, verb), subject, msgspec.json.encode(values), " ".join(names)))
+
+    def _journal(self, entity: str, id: UUID | None, outcome: dict[str, Any]) -> list[Call]:
+        """The journal row; none where nothing happened. A declared event stands in for the derived one of its topic and subject."""
+        spoken = {(event.topic, event.subject) for event in self.emitted}
+        derived = [
+            self.cause.envelope(topic, id, data, changed=changed) for topic, id, data, changed in self._derived if (topic, id) not in spoken
+        ]
+        events = derived + self._events
+        if not self.command and not events:
+            return []
+        said = {"entity_id": id} if id is not None else {}
+        about = msgspec.json.encode(said | {"before": self._before, "after": self._after} | outcome)[1:]
+        head = self.cause.audit_head(self.command or "system", entity)
+        return [(journal.INSERT, [head + about, b"[" + b",".join(events) + b"]"])]
+
+    async def commit(self, *last: Call, entity: str = "", id: UUID | None = None, outcome: dict[str, Any] | None = None) -> None:
+        """Write everything and make it true, in one round trip."""
+        opening, pending = self._first, self._flush()
+        self._first = []
+        try:
+            await self._transaction.commit(*opening, *pending, *self._journal(entity, id, outcome or {}), *last)
+        except DatabaseError as error:
+            raise _lost_update(error) from None
+
+
+def _plain(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _lost_update(error: DatabaseError) -> DatabaseError:
+    """A record changed between reading and writing it: the work must be done again on what it says now."""
+    if error.sqlstate == _DIVISION_BY_ZERO:
+        return SerializationFailure("40001", "a record changed while the command ran")
+    return error

@@ -1,0 +1,1 @@
+"""The surfaces derived from declarations: tables, wire types, statements, permissions, REST, OpenAPI."""

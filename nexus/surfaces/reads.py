@@ -1,0 +1,259 @@
+"""Reads: get and list compiled to one statement whose result is the response body; no row is touched in Python."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.sql.util import ClauseAdapter
+
+from nexus.core.entity import Entity
+from nexus.core.problem import FieldError, Invalid, Malformed
+from nexus.surfaces.filters import Filter, parse, prefix_query
+from nexus.surfaces.permissions import Rights
+from nexus.surfaces.shapes import Shape, by_name
+from nexus.surfaces.sql import Compiled, compiled
+
+RESERVED: Mapping[str, None] = dict.fromkeys(("q", "sort", "cursor", "limit", "fields", "expand", "count", "archived"))
+MAX_LIMIT = 500
+COUNT_CAP = 10_000
+
+Expand = tuple[tuple[str, tuple[str, ...]], ...]
+"""Relations to show in full, each with those of its own: (("account", ("parent_account",)),)."""
+
+
+def projection(shape: Shape, table: sa.FromClause, rights: Rights, fields: frozenset[str] | None, expand: Expand) -> list[Any]:
+    """The columns of a record as JSON shows them: hidden ones null, expanded references as nested objects."""
+    hidden = rights.hidden(shape.entity)
+    columns: list[Any] = [
+        sa.null().label(field.name) if field.name in hidden else field.json(table) for field in shape.columns(_always(fields))
+    ]
+    return columns + [_expanded(shape, table, rights, name, inner) for name, inner in expand]
+
+
+def _always(fields: frozenset[str] | None) -> frozenset[str] | None:
+    return None if fields is None else fields | {"id", "version"}
+
+
+def _expanded(shape: Shape, table: sa.FromClause, rights: Rights, name: str, inner: tuple[str, ...]) -> Any:
+    field, target_name = shape.references[name]
+    target = by_name(target_name)
+    assert target is not None
+    alias = target.table.alias()
+    wanted = projection(target, alias, rights, None, tuple((one, ()) for one in inner))
+    row = sa.select(*wanted).where(alias.c.id == table.c[field.name], *_seen(target.entity, alias, rights)).correlate(table).subquery()
+    return sa.select(sa.func.row_to_json(sa.literal_column(row.name or "anon"))).select_from(row).scalar_subquery().label(name)
+
+
+def _seen(entity: type[Entity], table: sa.FromClause, rights: Rights) -> list[sa.ColumnElement[bool]]:
+    condition = rights.sight(entity)
+    if condition is None:
+        return []
+    return [condition if table is entity.__table__ else ClauseAdapter(table).traverse(condition)]
+
+
+def get_statement(shape: Shape, rights: Rights, fields: frozenset[str] | None, expand: Expand) -> Compiled:
+    """One record: its JSON and its version. Parameters: id and the caller's."""
+    table = shape.table
+    inner = (
+        sa.select(*projection(shape, table, rights, fields, expand))
+        .where(table.c.id == sa.bindparam("id", type_=sa.Uuid()), *_seen(shape.entity, table, rights))
+        .subquery("x")
+    )
+    return compiled(sa.select(sa.func.row_to_json(sa.literal_column("x")), sa.literal_column("x.version")).select_from(inner))
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """What a list asks for, parsed and checked. `key` is its shape: two requests with one key share a statement."""
+
+    key: tuple[Any, ...]
+    filter: Filter
+    values: dict[str, Any]
+    sort: tuple[tuple[str, bool], ...]
+    """Field and whether it descends; the id is always last, so that the order is total."""
+    fields: frozenset[str] | None
+    expand: Expand
+    limit: int
+    count: str
+    archived: str
+    searching: bool
+    after: tuple[str | None, ...] | None
+
+
+def list_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> ListRequest:
+    """Read the query string of a list. Invalid (422) names the parameter that does not fit."""
+    given = {name: value for name, value in pairs if name in RESERVED}
+    hidden = rights.hidden(shape.entity)
+    found = parse(shape, hidden, pairs, RESERVED)
+    sort = _sort(shape, hidden, given.get("sort", "-id"))
+    fields = names_of_fields(shape, given.get("fields"))
+    expand = expansion(shape, rights, given.get("expand"))
+    limit, count, archived = _limit(given.get("limit", "50")), given.get("count", "none"), given.get("archived", "false")
+    _one_of("count", count, ("none", "exact", "estimated"))
+    _one_of("archived", archived, ("false", "true", "any"))
+    if "q" in given and not shape.searchable:
+        raise Invalid.of(FieldError("q", f"{shape.name} has no field that text search reads"))
+    after = decode_cursor(given["cursor"], sort) if "cursor" in given else None
+    values = dict(found.values)
+    if "q" in given:
+        values["q"] = prefix_query(given["q"])
+    for position, value in enumerate(after or ()):
+        values[f"k{position}"] = value
+        values[f"n{position}"] = value is None
+    key = (shape.name, rights.key, repr(found.key), sort, fields, expand, limit, count, archived, "q" in given, after is not None)
+    return ListRequest(key, found, values, sort, fields, expand, limit, count, archived, "q" in given, after)
+
+
+def _one_of(name: str, value: str, words: tuple[str, ...]) -> None:
+    if value not in words:
+        raise Invalid.of(FieldError(name, f"is one of {', '.join(words)}, not {value!r}"))
+
+
+def _limit(raw: str) -> int:
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:9]) <= MAX_LIMIT:
+        raise Invalid.of(FieldError("limit", f"is a whole number from 1 to {MAX_LIMIT}"))
+    return int(raw)
+
+
+def _sort(shape: Shape, hidden: frozenset[str], raw: str) -> tuple[tuple[str, bool], ...]:
+    sort: list[tuple[str, bool]] = []
+    for part in raw.split(","):
+        name, descending = part.removeprefix("-"), part.startswith("-")
+        if name not in shape.fields or name in hidden or shape.fields[name].facts.kind in ("json", "tags"):
+            raise Invalid.of(FieldError("sort", f"{name!r} is not a field that {shape.name} can be sorted by"))
+        sort.append((name, descending))
+    if len(sort) > 4:
+        raise Invalid.of(FieldError("sort", "takes at most four fields"))
+    if all(name != "id" for name, _ in sort):
+        sort.append(("id", sort[-1][1]))
+    return tuple(sort)
+
+
+def names_of_fields(shape: Shape, raw: str | None) -> frozenset[str] | None:
+    """`fields=name,email`; None for all of them."""
+    if raw is None:
+        return None
+    names = frozenset(raw.split(","))
+    if unknown := sorted(names - shape.fields.keys()):
+        raise Invalid.of(FieldError("fields", f"{unknown[0]!r} is not a field of {shape.name}; it has {', '.join(shape.fields)}"))
+    return names
+
+
+def expansion(shape: Shape, rights: Rights, raw: str | None) -> Expand:
+    """`expand=account,account.territory`: one level or two, along references within the service."""
+    tree: dict[str, list[str]] = {}
+    for path in filter(None, (raw or "").split(",")):
+        first, _, second = path.partition(".")
+        target = _expandable(shape, rights, first, path)
+        tree.setdefault(first, [])
+        if second:
+            _expandable(target, rights, second, path)
+            tree[first].append(second)
+    return tuple((first, tuple(inner)) for first, inner in tree.items())
+
+
+def _expandable(shape: Shape, rights: Rights, name: str, path: str) -> Shape:
+    known = [one for one, (_, target) in shape.references.items() if target.split(".")[0] == shape.service]
+    target = by_name(shape.references[name][1]) if name in known else None
+    if target is None or not rights.allow(f"{target.name}:read"):
+        raise Invalid.of(FieldError("expand", f"{path!r} cannot be expanded; {shape.name} has {', '.join(known) or 'nothing to expand'}"))
+    return target
+
+
+def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compiled:
+    """One page: the rows as a JSON array, whether more follow, the keys of the last row, and the count if it was asked for."""
+    table = shape.table
+    where = [*_seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(table, request)]
+    keys = [sa.cast(table.c[name], sa.Text()).label(f"_k{n}") for n, (name, _) in enumerate(request.sort)]
+    page = (
+        sa.select(*projection(shape, table, rights, request.fields, request.expand), *keys)
+        .where(*where, *_after(shape, table, request))
+        .order_by(*_order(shape, table, request.sort))
+        .limit(sa.literal_column(str(request.limit + 1)))
+        .cte("page")
+    )
+    shown = sa.select(*[column for column in page.c if not column.name.startswith("_k")]).limit(sa.literal_column(str(request.limit)))
+    rows = shown.subquery("x")
+    body = sa.select(sa.func.coalesce(sa.func.json_agg(sa.literal_column("x")), sa.literal_column("'[]'::json"))).select_from(rows)
+    last = sa.select(sa.func.json_build_array(*[page.c[key.name] for key in keys])).offset(sa.literal_column(str(request.limit - 1)))
+    more = sa.select(sa.func.count() > sa.literal_column(str(request.limit))).select_from(page)
+    columns: list[Any] = [body.scalar_subquery(), more.scalar_subquery(), last.limit(sa.literal_column("1")).scalar_subquery()]
+    if request.count != "none":
+        columns.append(_count(table, where, request).scalar_subquery())
+    return compiled(sa.select(*columns))
+
+
+def _standing(table: sa.FromClause, request: ListRequest) -> list[sa.ColumnElement[bool]]:
+    """Conditions that hold for every page: text search, and what is archived."""
+    conditions: list[sa.ColumnElement[bool]] = []
+    if request.searching:
+        vector = sa.literal_column(f"{table.schema}.{table.name}.search")  # type: ignore[attr-defined]
+        simple = sa.literal_column("'simple'::regconfig")
+        conditions.append(vector.op("@@")(sa.func.to_tsquery(simple, sa.bindparam("q", type_=sa.Text()))))
+    if request.archived != "any":
+        empty = table.c.archived_at.is_(None)
+        conditions.append(empty if request.archived == "false" else sa.not_(empty))
+    return conditions
+
+
+def _count(table: sa.FromClause, where: list[sa.ColumnElement[bool]], request: ListRequest) -> sa.Select[Any]:
+    if request.count == "exact":
+        return sa.select(sa.func.count()).select_from(table).where(*where)
+    some = sa.select(sa.literal_column("1")).select_from(table).where(*where).limit(sa.literal_column(str(COUNT_CAP + 1))).subquery("some")
+    return sa.select(sa.func.count()).select_from(some)
+
+
+def _order(shape: Shape, table: sa.FromClause, sort: tuple[tuple[str, bool], ...]) -> list[Any]:
+    order: list[Any] = []
+    for name, descending in sort:
+        column = table.c[name]
+        order.append(column.desc() if descending else column.asc())
+        if shape.fields[name].nullable:
+            order[-1] = order[-1].nulls_last()
+    return order
+
+
+def _after(shape: Shape, table: sa.FromClause, request: ListRequest) -> list[sa.ColumnElement[bool]]:
+    """Where the next page begins: after the keys of the last row seen."""
+    if request.after is None:
+        return []
+    columns = [(shape.fields[name], table.c[name], descending) for name, descending in request.sort]
+    values = [sa.cast(sa.bindparam(f"k{n}"), field.column.type) for n, (field, _, _) in enumerate(columns)]
+    if len({descending for _, _, descending in columns}) == 1 and not any(field.nullable for field, _, _ in columns):
+        left, right = sa.tuple_(*[column for _, column, _ in columns]), sa.tuple_(*values)
+        return [left < right if columns[0][2] else left > right]
+    chain: list[sa.ColumnElement[bool]] = []
+    same: list[sa.ColumnElement[bool]] = []
+    for n, (field, column, descending) in enumerate(columns):
+        beyond = column < values[n] if descending else column > values[n]
+        if field.nullable:  # nulls are last in both directions
+            was_null = sa.cast(sa.bindparam(f"n{n}"), sa.Boolean())
+            beyond = sa.and_(sa.not_(was_null), sa.or_(beyond, column.is_(None)))
+        chain.append(sa.and_(*same, beyond))
+        same.append(column.is_not_distinct_from(values[n]))
+    return [sa.or_(*chain)]
+
+
+def encode_cursor(keys: bytes, sort: tuple[tuple[str, bool], ...]) -> bytes:
+    """The cursor of the next page: the order of the list and the keys of its last row."""
+    order = ",".join(("-" if descending else "") + name for name, descending in sort)
+    return base64.urlsafe_b64encode(order.encode() + b"\n" + keys).rstrip(b"=")
+
+
+def decode_cursor(raw: str, sort: tuple[tuple[str, bool], ...]) -> tuple[str | None, ...]:
+    """The keys in a cursor. Malformed (400) where it is not one of ours, or belongs to a list with another order."""
+    try:
+        order, _, keys = base64.b64decode(raw.encode("ascii") + b"=" * (-len(raw) % 4), altchars=b"-_", validate=True).partition(b"\n")
+        values = msgspec.json.decode(keys, type=tuple[str | None, ...])
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise Malformed(reason="The cursor is damaged; use next_cursor of the page before, or leave it out to begin again.") from None
+    expected = ",".join(("-" if descending else "") + name for name, descending in sort)
+    if order != expected.encode() or len(values) != len(sort):
+        raise Malformed(reason="The cursor belongs to a list with another order; keep sort as it was, or leave the cursor out.")
+    return values

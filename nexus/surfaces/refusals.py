@@ -1,0 +1,88 @@
+"""From what the database refuses to the problem that names the field."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from nexus.core.entity import Entity
+from nexus.core.problem import AlreadyExists, FieldError, Invalid, Problem, StillReferred, Unavailable
+from nexus.engines.oltp import (
+    CheckViolation,
+    DatabaseError,
+    ForeignKeyViolation,
+    InvalidText,
+    NotNullViolation,
+    UniqueViolation,
+)
+from nexus.engines.oltp import Unavailable as EngineAway
+from nexus.surfaces.shapes import Shape, shape_of
+from nexus.surfaces.tables import table_of
+
+_CHECKS = {
+    "known": "is not one of the words this field takes",
+    "iso4217": "is not an ISO 4217 currency code",
+    "scale": "has more decimals than it may have",
+    "size": "is too large",
+    "least": "is less than it may be",
+    "most": "is more than it may be",
+}
+
+
+@functools.cache
+def _shapes() -> dict[str, Shape]:
+    return {mapper.class_.__tablename__: shape_of(mapper.class_) for mapper in Entity.registry.mappers}
+
+
+@functools.cache
+def _foreign_keys(entity: type[Entity]) -> dict[str, tuple[str, str]]:
+    keys = table_of(entity).foreign_key_constraints
+    return {str(key.name): (key.column_keys[0], str(key.referred_table.name)) for key in keys}
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem that a refusal of the engine is for the caller; None where it is a bug of ours."""
+    if isinstance(error, EngineAway):
+        return Unavailable(what="The database")
+    if not isinstance(error, DatabaseError):
+        return None
+    shape = _shapes().get(error.table or "")
+    match error:
+        case UniqueViolation() if shape is not None:
+            return AlreadyExists(kind=shape.title, field=_unique_field(shape, error), reason="")
+        case ForeignKeyViolation() if shape is not None:
+            return _foreign_key(shape, error)
+        case CheckViolation() if shape is not None:
+            return _check(shape, error)
+        case NotNullViolation():
+            return Invalid.of(FieldError(error.column or "", "is required"))
+        case InvalidText():
+            return Invalid.of(FieldError("", f"a value does not fit: {_first_line(error)}"))
+        case _:
+            return None
+
+
+def _first_line(error: DatabaseError) -> str:
+    return str(error).splitlines()[0]
+
+
+def _unique_field(shape: Shape, error: DatabaseError) -> str:
+    found = re.search(r"Key \((?P<columns>[^)]*)\)", error.detail or "")
+    return found["columns"] if found else (error.constraint or "").removeprefix(f"uq_{shape.table.name}_")
+
+
+def _foreign_key(shape: Shape, error: DatabaseError) -> Problem:
+    field, target = _foreign_keys(shape.entity).get(error.constraint or "", ("", ""))
+    if "is still referenced" in (error.detail or "") or "is still referenced" in str(error):
+        found = re.search(r'referenced from table "(?P<table>\w+)"', error.detail or "")
+        holder = _shapes().get(found["table"] if found else "")
+        kind = _shapes().get(target)
+        return StillReferred(kind=kind.title if kind else "record", by=f"a {holder.title}" if holder else "something else", reason="")
+    kind = _shapes().get(target)
+    return Invalid.of(FieldError(field, f"there is no {kind.title if kind else 'record'} with this id"))
+
+
+def _check(shape: Shape, error: DatabaseError) -> Problem:
+    name = (error.constraint or "").removeprefix(f"ck_{shape.table.name}_")
+    field, _, rule = name.rpartition("_")
+    return Invalid.of(FieldError(field or name, _CHECKS.get(rule, "breaks the rule " + name.replace("_", " "))))

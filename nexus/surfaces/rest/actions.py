@@ -1,0 +1,116 @@
+"""REST of commands and queries: `POST …/{id}/{verb}`, `POST …/{verb}` and `GET …/reports/{name}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from nexus.core.message import Answer, Command, Handler
+from nexus.core.problem import FieldError, Forbidden, Invalid, Malformed
+from nexus.engines.oltp import DatabaseError
+from nexus.surfaces.calling import Host, Outcome
+from nexus.surfaces.refusals import problem_of
+from nexus.surfaces.rest.message import JSON, Request, Response, stored
+from nexus.surfaces.rest.records import record_id
+from nexus.surfaces.shapes import by_name
+from nexus.surfaces.sql import call
+from nexus.surfaces.wire import decode, field_error
+
+
+class Action:
+    """The endpoint of one command."""
+
+    def __init__(self, host: Host, handler: Handler) -> None:
+        self._host = host
+        self.handler = handler
+        self._decoder = msgspec.json.Decoder(body_type(handler))
+        self._target = handler.target_field
+        self._shape = by_name(handler.entity)
+
+    async def __call__(self, request: Request, raw_id: str | None = None) -> Response:
+        """Decode, run, and answer what the command answers; `?dry_run=true` does all of it and undoes it."""
+        rights, key = request.caller.rights, request.key()
+        if rights is not None:
+            rights.need(self.handler.needs)
+        given = request.parameters("dry_run")
+        fields = decode(self._decoder, request.body or b"{}")
+        command = self._command(fields, raw_id)
+        status = 201 if self.handler.verb == "create" else 200
+
+        def encode(answer: Any) -> Outcome:
+            return Outcome(status, {}, msgspec.json.encode(answer))
+
+        cause = request.caller.cause(request.correlation)
+        dry_run = given.get("dry_run") == "true"
+        _, outcome = await self._host.run(request.caller, command, key=key, cause=cause, dry_run=dry_run, encode=encode)
+        assert outcome is not None, "the command was run with an encoder"
+        return stored(outcome, request.path, request.minimal)
+
+
+    def _command(self, fields: Any, raw_id: str | None) -> Command[Any]:
+        if self._target is None or raw_id is None or self._shape is None:
+            assert isinstance(fields, Command)
+            return fields
+        return self.handler.command(**{self._target: record_id(raw_id, self._shape)}, **_members(fields))
+
+
+def _members(fields: Any) -> dict[str, Any]:
+    return {name: getattr(fields, name) for name in fields.__struct_fields__}
+
+
+def body_type(handler: Handler) -> Any:
+    """What the body of the command's request holds: its fields, without the one that the path gives."""
+    command, target = handler.command, handler.target_field
+    if target is None:
+        return command
+    members: list[Any] = []
+    for field in msgspec.structs.fields(command):
+        if field.name == target:
+            continue
+        if field.default is not msgspec.NODEFAULT:
+            members.append((field.name, field.type, field.default))
+        elif field.default_factory is not msgspec.NODEFAULT:
+            members.append((field.name, field.type, msgspec.field(default_factory=field.default_factory)))
+        else:
+            members.append((field.name, field.type))
+    return msgspec.defstruct(f"{command.__name__}Body", members, kw_only=True, forbid_unknown_fields=True, module=command.__module__)
+
+
+class Report:
+    """The endpoint of one query: its parameters are the query string, its answer is built by the database."""
+
+    def __init__(self, host: Host, answer: Answer) -> None:
+        self._host = host
+        self.answer = answer
+
+    async def __call__(self, request: Request, raw_id: str | None = None) -> Response:
+        rights = request.caller.rights
+        assert rights is not None, "a request always has rights"
+        if not rights.allow(self.answer.needs):
+            raise Forbidden(permission=self.answer.needs)
+        question = self._question(request)
+        inner = self.answer.select(question, rights).subquery("x")
+        rows = sa.func.coalesce(sa.func.json_agg(sa.literal_column("x")), sa.literal_column("'[]'::json"))
+        statement = call(sa.select(rows).select_from(inner), request.caller.values())
+        try:
+            (result,) = await self._host.oltp(request.caller.cell).run(request.caller.schema, statement, lane="slow")
+        except DatabaseError as error:
+            raise problem_of(error) or error from error
+        return Response(200, b'{"items":' + (result.rows[0][0] or b"[]") + b"}", [JSON])
+
+    def _question(self, request: Request) -> Any:
+        given: dict[str, Any] = {}
+        pairs = request.pairs()
+        known = {field.name: field.type for field in msgspec.structs.fields(self.answer.query)}
+        for name, value in pairs:
+            if name not in known:
+                raise Invalid.of(FieldError(name, f"is not a parameter here; there are {', '.join(known) or 'none'}"))
+            if name in given:
+                raise Malformed(reason=f"The parameter {name} is given twice.")
+            given[name] = value
+        try:
+            return msgspec.convert(given, self.answer.query, strict=False)
+        except msgspec.ValidationError as error:
+            raise Invalid.of(field_error(error)) from None

@@ -1,0 +1,115 @@
+"""Requests and responses, free of any web server, and the problems they become."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from nexus.core.problem import FieldError, Invalid, Malformed, PreconditionRequired, Problem
+from nexus.surfaces.calling import Caller, Key, Outcome
+
+JSON: Final = (b"content-type", b"application/json")
+PROBLEM: Final = (b"content-type", b"application/problem+json")
+Header = tuple[bytes, bytes]
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, its body read or, for a stream, readable through `chunks`."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+    caller: Caller
+    correlation: str
+    chunks: Callable[[], AsyncIterator[bytes]] | None = None
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query string, decoded. Malformed (400) where it is not UTF-8 or holds more than 100 parameters."""
+        if not self.query:
+            return []
+        try:
+            return parse_qsl(self.query.decode("ascii"), keep_blank_values=True, strict_parsing=False, errors="strict", max_num_fields=100)
+        except (UnicodeDecodeError, ValueError) as error:
+            raise Malformed(reason=f"The query string cannot be read: {error}") from None
+
+    def parameters(self, *known: str) -> dict[str, str]:
+        """The query string where only these names are allowed."""
+        given = dict(self.pairs())
+        for name in given:
+            if name not in known:
+                raise Invalid.of(FieldError(name, f"is not a parameter here; there are {', '.join(known) or 'none'}"))
+        return given
+
+    def key(self) -> Key | None:
+        """The Idempotency-Key with the digest of this request. Invalid (422) where it is not 1 to 255 printable ASCII characters."""
+        raw = self.headers.get(b"idempotency-key")
+        if raw is None:
+            return None
+        if not 1 <= len(raw) <= 255 or not all(32 < byte < 127 for byte in raw):
+            raise Invalid.of(FieldError("Idempotency-Key", "is 1 to 255 printable ASCII characters without spaces"))
+        digest = hashlib.sha256(b"\n".join((self.method.encode(), self.path.encode(), self.query, self.body))).digest()
+        return Key(raw.decode(), digest)
+
+    def version(self, kind: str) -> bytes | None:
+        """The version in If-Match; None for `*`. PreconditionRequired (428) without the header."""
+        raw = self.headers.get(b"if-match")
+        if raw is None:
+            raise PreconditionRequired(kind=kind)
+        tag = raw.strip().removeprefix(b"W/").strip(b'"')
+        if tag == b"*":
+            return None
+        if not tag.isdigit() or len(tag) > 9:
+            raise Invalid.of(FieldError("If-Match", 'is the ETag of a record, such as "3", or *'))
+        return tag
+
+    @property
+    def minimal(self) -> bool:
+        """Whether the caller wants no body back (RFC 7240)."""
+        return b"return=minimal" in self.headers.get(b"prefer", b"")
+
+
+@dataclass(slots=True)
+class Response:
+    """What to send: a body, or a stream of them."""
+
+    status: int
+    body: bytes = b""
+    headers: list[Header] = field(default_factory=list[Header])
+    stream: AsyncIterator[bytes] | None = None
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def problem(error: Problem, correlation: str) -> Response:
+    """A refusal as RFC 9457 has it."""
+    body: dict[str, Any] = {**error.body(), "instance": f"/requests/{correlation}"}
+    headers = [PROBLEM]
+    if error.status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="nexus"'))
+    if error.status == 503:
+        headers.append((b"retry-after", b"1"))
+    return Response(error.status, msgspec.json.encode(body, enc_hook=str), headers)
+
+
+def stored(outcome: Outcome, location: str, minimal: bool) -> Response:
+    """The response of a write, the first time or replayed."""
+    headers: list[Header] = [JSON]
+    if "etag" in outcome.headers:
+        headers.append((b"etag", f'"{outcome.headers["etag"]}"'.encode()))
+    if "id" in outcome.headers and outcome.status == 201:
+        headers.append((b"location", f"{location}/{outcome.headers['id']}".encode()))
+    if outcome.replayed:
+        headers.append((b"idempotency-replayed", b"true"))
+    if minimal:
+        headers.append((b"preference-applied", b"return=minimal"))
+        return Response(204 if outcome.status == 200 else outcome.status, b"", headers)
+    return Response(outcome.status, outcome.body, headers)

@@ -1,0 +1,216 @@
+"""REST of one entity's records: get, list, create, patch, archive, restore, delete."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from nexus.core.entity import Entity
+from nexus.core.problem import FieldError, Invalid, NotFound, PreconditionFailed
+from nexus.engines.oltp import Call, DatabaseError, InvalidText, Result
+from nexus.surfaces.calling import Caller, Host, Key, Outcome, is_replay, replay
+from nexus.surfaces import journal
+from nexus.surfaces.permissions import Rights
+from nexus.surfaces.reads import (
+    Expand,
+    ListRequest,
+    encode_cursor,
+    expansion,
+    get_statement,
+    list_request,
+    list_statement,
+    names_of_fields,
+)
+from nexus.surfaces.refusals import problem_of
+from nexus.surfaces.rest.message import JSON, Request, Response, stored
+from nexus.surfaces.shapes import Shape, shape_of
+from nexus.surfaces.sql import Compiled, encode
+from nexus.surfaces.wire import decode, wire_of
+from nexus.surfaces.writes import create_statement, patch_statement, remove_statement
+
+KEPT_STATEMENTS: Final = 2000
+
+
+def record_id(raw: str, shape: Shape) -> UUID:
+    """The id in a path; what is not a UUID names no record."""
+    try:
+        return UUID(raw)
+    except ValueError:
+        raise NotFound(kind=shape.title, id=raw) from None
+
+
+@functools.lru_cache(maxsize=KEPT_STATEMENTS)
+def _get(entity: type[Entity], rights: Rights, fields: frozenset[str] | None, expand: Expand) -> Compiled:
+    return get_statement(shape_of(entity), rights, fields, expand)
+
+
+class Records:
+    """The endpoints of one entity."""
+
+    def __init__(self, host: Host, entity: type[Entity]) -> None:
+        self._host = host
+        self.entity = entity
+        self.shape = shape_of(entity)
+        self.wire = wire_of(entity)
+        self._lists: dict[Any, Compiled] = {}
+        self.location = f"/api/v1/{self.shape.service}/{self.shape.path}"
+
+    def _rights(self, request: Request, verb: str) -> Rights:
+        rights = request.caller.rights
+        assert rights is not None, "a request always has rights"
+        rights.need(f"{self.shape.name}:{verb}")
+        return rights
+
+    async def get(self, request: Request, raw_id: str) -> Response:
+        """One record, as JSON that the database built."""
+        rights = self._rights(request, "read")
+        id = record_id(raw_id, self.shape)
+        fields: frozenset[str] | None = None
+        expand: Expand = ()
+        if request.query:
+            given = request.parameters("fields", "expand")
+            fields, expand = names_of_fields(self.shape, given.get("fields")), expansion(self.shape, rights, given.get("expand"))
+        one = _get(self.entity, rights, fields, expand)
+        call = one.call({"id": id, **request.caller.values()})
+        result = await self._read(request.caller, call, self._disclosed(request, rights, fields, id))
+        if not result.rows:
+            raise NotFound(kind=self.shape.title, id=raw_id)
+        body, version = result.rows[0]
+        tag = b'"' + (version or b"") + b'"'
+        if request.headers.get(b"if-none-match") == tag:
+            return Response(304, b"", [(b"etag", tag)])
+        return Response(200, body or b"", [JSON, (b"etag", tag)])
+
+    def _disclosed(self, request: Request, rights: Rights, fields: frozenset[str] | None, id: UUID | None) -> list[Call]:
+        """The journal row of a read that shows sensitive fields, in the same round trip."""
+        shown = (self.shape.sensitive if fields is None else self.shape.sensitive & fields) - rights.hidden(self.entity)
+        if not shown:
+            return []
+        head = request.caller.cause(request.correlation).audit_head(f"{self.shape.name}:read", self.shape.name)
+        about = b'"fields":' + (encode(sorted(shown)) or b"[]") + b"}"
+        said = b'"entity_id":"' + str(id).encode() + b'",' if id else b'"query":' + (encode([request.query.decode("ascii", "replace")]) or b"") + b","
+        return [(journal.INSERT, [head + said + about, None])]
+
+    async def _read(self, caller: Caller, call: Call, disclosed: list[Call]) -> Result:
+        try:
+            results = await self._host.oltp(caller.cell).run(caller.schema, call, *disclosed)
+        except InvalidText as error:
+            raise Invalid.of(FieldError("", f"a value does not fit: {error}")) from None
+        except DatabaseError as error:
+            raise problem_of(error) or error from error
+        return results[0]
+
+    async def list(self, request: Request) -> Response:
+        """One page: `{"items": […], "next_cursor": …}`."""
+        rights = self._rights(request, "read")
+        wanted = list_request(self.shape, rights, request.pairs())
+        page = self.page(rights, wanted)
+        call = page.call({**wanted.values, **request.caller.values()})
+        result = await self._read(request.caller, call, self._disclosed(request, rights, wanted.fields, None))
+        items, more, keys, *counted = result.rows[0]
+        parts = [b'{"items":', items or b"[]", b',"next_cursor":']
+        parts.append(b'"' + encode_cursor(keys or b"[]", wanted.sort) + b'"' if more == b"t" else b"null")
+        if counted:
+            parts += [b',"count":', counted[0] or b"0"]
+        parts.append(b"}")
+        return Response(200, b"".join(parts), [JSON])
+
+    def page(self, rights: Rights, wanted: ListRequest) -> Compiled:
+        """The compiled statement of a list's shape."""
+        found = self._lists.get(wanted.key)
+        if found is None:
+            if len(self._lists) >= KEPT_STATEMENTS:
+                self._lists.clear()
+            found = self._lists[wanted.key] = list_statement(self.shape, rights, wanted)
+        return found
+
+    async def create(self, request: Request) -> Response:
+        """Insert a record with its journal and idempotency rows: one statement, one round trip."""
+        rights = self._rights(request, "create")
+        caller, key = request.caller, request.key()
+        record = decode(self.wire.create, request.body)
+        self.refuse_hidden(rights, record)
+        self.wire.normalise(record, caller.tenant.country)
+        _, row = self.wire.row(record)
+        one = create_statement(self.entity, rights, many=False, keyed=key is not None)
+        values = {"rows": b"[" + row + b"]", **self.circumstances(request, "create", "created", key)}
+        done = await self.write(caller, one.call(values), key)
+        if isinstance(done, Outcome):
+            return stored(done, self.location, request.minimal)
+        body, version, made = done.rows[0]
+        outcome = Outcome(201, {"etag": (version or b"").decode(), "id": (made or b"").decode()}, body or b"")
+        return stored(outcome, self.location, request.minimal)
+
+    def refuse_hidden(self, rights: Rights, record: Any) -> None:
+        """A field that the caller cannot see cannot be set by it either."""
+        for name in rights.hidden(self.entity):
+            if name in self.wire.Create.__struct_fields__ and getattr(record, name, None) not in (None, [], {}):
+                raise Invalid.of(FieldError(name, "is not yours to set"))
+
+    def circumstances(self, request: Request, verb: str, event: str, key: Key | None) -> dict[str, Any]:
+        """The parameters that every write has: the caller, the beginnings of its journal row, and its key."""
+        cause = request.caller.cause(request.correlation)
+        values: dict[str, Any] = {
+            "audit": cause.audit_head(f"{self.shape.name}:{verb}", self.shape.name),
+            "event": cause.event_head(f"{self.shape.name}.{event}"),
+            **request.caller.values(),
+        }
+        if key is not None:
+            values["key"], _, values["hash"] = key.arguments(request.caller.actor)
+        return values
+
+    async def write(self, caller: Caller, call: Call, key: Key | None) -> Result | Outcome:
+        """Run a write; a key that has been used answers what it answered the first time."""
+        try:
+            (result,) = await self._host.oltp(caller.cell).run(caller.schema, call)
+        except DatabaseError as error:
+            if key is not None and is_replay(error):
+                return await replay(self._host, caller, key)
+            raise problem_of(error) or error from error
+        self._host.wake(caller.cell)
+        return result
+
+    async def patch(self, request: Request, raw_id: str) -> Response:
+        """Change the fields that are given, if the record is still at the version of If-Match."""
+        rights = self._rights(request, "update")
+        key, version = request.key(), request.version(self.shape.title)
+        change = decode(self.wire.patch, request.body)
+        self.wire.normalise(change, request.caller.tenant.country)
+        names = self.wire.given(change)
+        for name in names:
+            if name in rights.hidden(self.entity):
+                raise Invalid.of(FieldError(name, "is not yours to set"))
+        one = patch_statement(self.entity, rights, names, keyed=key is not None)
+        values = {"row": encode(change), "version": version, "id": record_id(raw_id, self.shape)}
+        done = await self.write(request.caller, one.call(values | self.circumstances(request, "update", "updated", key)), key)
+        return self._changed(request, raw_id, done)
+
+    def _changed(self, request: Request, raw_id: str, done: Result | Outcome) -> Response:
+        if isinstance(done, Outcome):
+            return stored(done, self.location, request.minimal)
+        before, body, after = done.rows[0]
+        if before is None:
+            raise NotFound(kind=self.shape.title, id=raw_id)
+        if after is None:
+            raise PreconditionFailed(kind=self.shape.title, now=int(before), expected=request.headers.get(b"if-match", b"").decode())
+        return stored(Outcome(200, {"etag": after.decode(), "id": raw_id}, body or b""), self.location, request.minimal)
+
+    async def remove(self, request: Request, raw_id: str) -> Response:
+        """DELETE: archive or delete, as the entity declares."""
+        how: Literal["archive", "delete"] = "archive" if self.entity.removal == "archive" else "delete"
+        return await self._remove(request, raw_id, how)
+
+    async def restore(self, request: Request, raw_id: str) -> Response:
+        """Bring an archived record back."""
+        return await self._remove(request, raw_id, "restore")
+
+    async def _remove(self, request: Request, raw_id: str, how: Literal["archive", "restore", "delete"]) -> Response:
+        rights = self._rights(request, "delete" if how == "delete" else "archive")
+        key = request.key()
+        version = request.version(self.shape.title) if how != "restore" else None
+        one = remove_statement(self.entity, rights, how, keyed=key is not None)
+        event = {"archive": "archived", "restore": "restored", "delete": "deleted"}[how]
+        values = {"version": version, "id": record_id(raw_id, self.shape)}
+        done = await self.write(request.caller, one.call(values | self.circumstances(request, how, event, key)), key)
+        return self._changed(request, raw_id, done)

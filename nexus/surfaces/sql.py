@@ -1,0 +1,132 @@
+"""From SQLAlchemy expressions to statements of the engine, and from Python values to its arguments."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from nexus.core.entity import TENANT
+from nexus.engines.oltp import Call, Statement
+
+DIALECT: Final[Any] = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+_compiled: dict[Any, tuple[Statement, tuple[str, ...], Any]] = {}
+_CACHE_LIMIT: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A statement with the names of its parameters in order."""
+
+    statement: Statement
+    names: tuple[str, ...]
+    constants: Mapping[str, Any]
+
+    def call(self, values: Mapping[str, Any]) -> Call:
+        """Bind values by name; what is not given keeps the value it was compiled with."""
+        constants = self.constants
+        return self.statement, [encode(values[name] if name in values else constants[name]) for name in self.names]
+
+
+def qualified(text: str) -> str:
+    """SQL with the placeholder schema of the metadata turned into the engine's `{s}`."""
+    return text.replace(f'"{TENANT}".', "{s}.").replace(f"{TENANT}.", "{s}.")
+
+
+def compiled(statement: sa.ClauseElement) -> Compiled:
+    """Compile once and keep: for statements whose shape is fixed. Named bind parameters stay open, literals become constants."""
+    text = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    names = tuple(text.positiontup or ())  # type: ignore[attr-defined]
+    return Compiled(Statement(qualified(str(text))), names, dict(text.params))
+
+
+def call(statement: Any, values: Mapping[str, Any] | None = None) -> Call:
+    """Compile an ad-hoc statement through a cache keyed by its shape: the SQL text is made once, whatever the values."""
+    key = statement._generate_cache_key()
+    found = _compiled.get(key.key)
+    if found is None:
+        text = statement.compile(dialect=DIALECT, cache_key=key) if not _expands(statement) else None
+        if text is None:
+            one = compiled(statement)
+            return one.call(values or {})
+        if len(_compiled) >= _CACHE_LIMIT:
+            _compiled.clear()
+        found = _compiled[key.key] = (Statement(qualified(str(text))), tuple(text.positiontup or ()), text)
+    one, names, text = found
+    given = text.construct_params(extracted_parameters=key.bindparams, _check=False)
+    if values:
+        given = {**given, **values}
+    return one, [encode(given[name]) for name in names]
+
+
+def _expands(statement: sa.ClauseElement) -> bool:
+    """Whether it has an IN list, whose length is part of the text."""
+    return any(getattr(node, "expanding", False) for node in sa.sql.visitors.iterate(statement))
+
+
+def encode(value: Any) -> bytes | None:
+    """A Python value as an argument: the text PostgreSQL reads for it. Tuples become arrays; lists, dicts and structs JSON."""
+    match value:
+        case None | bytes():
+            return value
+        case bool():
+            return b"t" if value else b"f"
+        case enum.Enum():
+            return str(value.value).encode()
+        case str():
+            return value.encode()
+        case UUID() | int() | Decimal() | float():
+            return str(value).encode()
+        case dt.date() | dt.time():
+            return value.isoformat().encode()
+        case dt.timedelta():
+            return f"{value.total_seconds()} seconds".encode()
+        case tuple():
+            return array(value)
+        case _:
+            return msgspec.json.encode(value)
+
+
+def array(values: Sequence[Any]) -> bytes:
+    """An array literal: every element quoted, so that nothing in it is syntax."""
+    parts: list[bytes] = []
+    for value in values:
+        one = encode(value)
+        parts.append(b"NULL" if one is None else b'"' + one.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"')
+    return b"{" + b",".join(parts) + b"}"
+
+
+_NAMED_DIALECT: Final[Any] = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+_NAME = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+
+
+def named(text: str) -> Compiled:
+    """SQL written by hand with `:name` parameters; a name may stand in it more than once."""
+    names: list[str] = []
+
+    def place(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    return Compiled(Statement(_NAME.sub(place, text)), tuple(names), {})
+
+
+def fragment(expression: sa.ClauseElement) -> str:
+    """An expression as text for `named`: its parameters stay `:name`."""
+    return qualified(str(expression.compile(dialect=_NAMED_DIALECT)))
+
+
+def quoted(text: str) -> str:
+    """A constant of our own as an SQL literal; never for what a caller sent."""
+    return "'" + text.replace("'", "''") + "'"

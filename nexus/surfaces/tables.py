@@ -1,0 +1,174 @@
+"""Tables: the DDL of a service, for one tenant's schema, from its entities.
+
+The text is what `nexus/services/<name>/migrations/0001_initial.sql` was made from; later versions are written as differences and a test
+holds the two together (the tables that the migrations make are the tables that the entities declare).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from nexus.core.entity import Entity, facts
+from nexus.core.service import Service
+from nexus.surfaces.sql import DIALECT, qualified
+
+PLATFORM_TABLES = ("nexus_idempotency", "nexus_inbox", "nexus_import", "nexus_import_row")
+"""What every tenant's schema holds beside its services' tables."""
+
+PLATFORM_SCRIPT = """
+CREATE TABLE {s}.nexus_idempotency (
+    key text NOT NULL,
+    actor uuid NOT NULL,
+    request_hash bytea NOT NULL,
+    status smallint,
+    headers text,
+    body text,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT pk_nexus_idempotency PRIMARY KEY (key, actor)
+);
+CREATE TABLE {s}.nexus_inbox (
+    event_id uuid NOT NULL,
+    reaction text NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT pk_nexus_inbox PRIMARY KEY (event_id, reaction)
+);
+CREATE TABLE {s}.nexus_import (
+    id uuid CONSTRAINT pk_nexus_import PRIMARY KEY,
+    entity text NOT NULL,
+    mode text NOT NULL,
+    state text NOT NULL,
+    dry_run boolean NOT NULL,
+    done_bytes bigint NOT NULL DEFAULT 0,
+    rows_read bigint NOT NULL DEFAULT 0,
+    created bigint NOT NULL DEFAULT 0,
+    updated bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    by uuid,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at timestamptz
+);
+CREATE TABLE {s}.nexus_import_row (
+    import_id uuid NOT NULL,
+    row_no bigint NOT NULL,
+    record_id uuid,
+    outcome text NOT NULL,
+    before jsonb,
+    error text,
+    CONSTRAINT pk_nexus_import_row PRIMARY KEY (import_id, row_no)
+);
+"""
+
+
+def _same_service(entity: type[Entity], column: sa.Column[Any]) -> sa.Table | None:
+    target = facts(column).refers_to
+    if target is None or target.split(".")[0] != entity.service() or column.name in ("created_by", "updated_by"):
+        return None
+    return Entity.metadata.tables.get(f"{Entity.metadata.schema}.{target.replace('.', '_')}")
+
+
+def _checks(entity: type[Entity], table: sa.Table) -> Iterator[sa.CheckConstraint]:
+    for column in entity.__table__.c:
+        known = facts(column)
+        if known.kind == "enum":
+            words = ", ".join(f"'{member.value}'" for member in known.of)
+            yield sa.CheckConstraint(f"{column.name} IN ({words})", name=f"{column.name}_known")
+        if known.kind == "currency":
+            yield sa.CheckConstraint(f"nexus_cell.currency_scale({column.name}) IS NOT NULL", name=f"{column.name}_iso4217")
+        if known.currency is not None:
+            yield sa.CheckConstraint(
+                f"{column.name} = round({column.name}, nexus_cell.currency_scale({known.currency}))", name=f"{column.name}_scale"
+            )
+            yield sa.CheckConstraint(f"abs({column.name}) < 1e20", name=f"{column.name}_size")
+        if known.digits is not None:
+            precision, decimals = known.digits
+            yield sa.CheckConstraint(f"{column.name} = round({column.name}, {decimals})", name=f"{column.name}_scale")
+            yield sa.CheckConstraint(f"abs({column.name}) < 1e{precision - decimals}", name=f"{column.name}_size")
+        if known.ge is not None and known.kind in ("money", "decimal", "quantity"):
+            yield sa.CheckConstraint(f"{column.name} >= {known.ge:g}", name=f"{column.name}_least")
+        if known.le is not None and known.kind in ("money", "decimal", "quantity"):
+            yield sa.CheckConstraint(f"{column.name} <= {known.le:g}", name=f"{column.name}_most")
+
+
+def search_vector(entity: type[Entity]) -> str | None:
+    """The expression of the generated column that text search reads, or None where nothing is searchable."""
+    found = [column.name for column in entity.__table__.c if facts(column).search]
+    if not found:
+        return None
+    return "to_tsvector('simple', " + " || ' ' || ".join(f"coalesce({name}, '')" for name in found) + ")"
+
+
+def table_of(entity: type[Entity]) -> sa.Table:
+    """The table with everything the declaration implies: checks, foreign keys within the service, unique rules, the search column."""
+    declared = entity.__table__
+    assert isinstance(declared, sa.Table)
+    full = declared.to_metadata(sa.MetaData(schema=declared.schema, naming_convention=dict(Entity.metadata.naming_convention)))
+    for check in list(_checks(entity, full)):
+        full.append_constraint(check)
+    for column in declared.c:
+        known = facts(column)
+        if (target := _same_service(entity, column)) is not None:
+            sa.Table(target.name, full.metadata, sa.Column("id", sa.Uuid(), primary_key=True), schema=target.schema, keep_existing=True)
+            full.append_constraint(
+                sa.ForeignKeyConstraint([column.name], [f"{target.schema}.{target.name}.id"], ondelete=_rule(known.of))
+            )
+        if known.unique:
+            live = sa.text("archived_at IS NULL")
+            sa.Index(f"uq_{full.name}_{column.name}", full.c[column.name], unique=True, postgresql_where=live)
+    if (vector := search_vector(entity)) is not None:
+        full.append_column(sa.Column("search", sa.dialects.postgresql.TSVECTOR(), sa.Computed(vector, persisted=True)))
+        sa.Index(f"ix_{full.name}_search", full.c.search, postgresql_using="gin")
+    return full
+
+
+def _rule(of: object) -> str | None:
+    return None if of in (None, "RESTRICT") else str(of)
+
+
+def statements(entity: type[Entity]) -> Iterator[str]:
+    """The DDL of one entity: its table, then its indexes."""
+    table = table_of(entity)
+    yield qualified(str(CreateTable(table).compile(dialect=copy.copy(DIALECT)))).strip()
+    for index in sorted(table.indexes, key=lambda one: str(one.name)):
+        yield qualified(str(CreateIndex(index).compile(dialect=copy.copy(DIALECT)))).strip()
+
+
+def script(service: Service) -> str:
+    """All tables of a service as one multi-statement text, with `{s}` for the tenant's schema."""
+    return "".join(f"{statement};\n" for entity in service.entities() for statement in statements(entity))
+
+
+def table_names(service: Service) -> list[str]:
+    """The tables a tenant's role is granted, one by one."""
+    return [entity.__tablename__ for entity in service.entities()]
+
+
+def grants(names: list[str]) -> str:
+    """What a tenant's role may do with tables: rows, never structure. `{s}` is schema and role alike."""
+    listed = ", ".join(f"{{s}}.{name}" for name in names)
+    return f"GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {listed} TO {{s}};\n"
+
+
+MONEY_FUNCTIONS = """
+CREATE OR REPLACE FUNCTION nexus_cell.currency_scale(code text) RETURNS int
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN code IN ({none}) THEN 0 WHEN code IN ({two}) THEN 2 WHEN code IN ({three}) THEN 3 WHEN code IN ({four}) THEN 4 END;
+-- The amount with its currency's decimals: 5 EUR is 5.00. One that has more is left alone, for the check to refuse.
+CREATE OR REPLACE FUNCTION nexus_cell.money(amount numeric, code text) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN amount = round(amount, nexus_cell.currency_scale(code)) THEN round(amount, nexus_cell.currency_scale(code)) ELSE amount END;
+"""
+
+
+def money_functions() -> str:
+    """The database's own knowledge of ISO 4217, made from the table in `core.money`."""
+    from nexus.core.money import SCALES
+
+    def codes(wanted: int) -> str:
+        return ", ".join(f"'{code}'" for code, decimals in SCALES.items() if decimals == wanted)
+
+    return MONEY_FUNCTIONS.format(none=codes(0), two=codes(2), three=codes(3), four=codes(4))

@@ -1,0 +1,121 @@
+"""Wire types: the msgspec structs that check what callers send, derived from the declaration."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+import phonenumbers
+
+from nexus.core.entity import Entity
+from nexus.core.ids import uuid7
+from nexus.core.problem import FieldError, Invalid, Malformed
+from nexus.surfaces.shapes import Field, Shape, shape_of
+
+T = TypeVar("T")
+
+_E164 = re.compile(r"^\+[1-9]\d{6,14}$")
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_INDEX = re.compile(r"^\[(\d+|\.\.\.)\]")
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Read JSON into a checked struct. Malformed (400) where it is not JSON, Invalid (422) naming the field where it does not fit."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Invalid.of(field_error(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
+
+
+def field_error(error: Exception) -> FieldError:
+    """msgspec's message taken apart: the path of the field, and what it expected there."""
+    found = _AT.match(str(error))
+    what, path = (found["what"], found["path"] or "") if found else (str(error), "")
+    name = path.removeprefix("$").removeprefix(".")
+    if (unknown := re.search(r"unknown field `([^`]+)`", what)) is not None:
+        return FieldError(f"{name}.{unknown[1]}".strip("."), "there is no such field")
+    if (missing := re.search(r"missing required field `([^`]+)`", what)) is not None:
+        return FieldError(f"{name}.{missing[1]}".strip("."), "is required")
+    return FieldError(name, what[:1].lower() + what[1:])
+
+
+class Wire:
+    """The create and patch types of one entity, with what turns their fields into the stored form."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        title = shape.entity.__name__
+        create = [_create_member(field) for field in shape.writable]
+        patch = [(field.name, _nullable(field) | msgspec.UnsetType, msgspec.UNSET) for field in shape.writable]
+        options: dict[str, Any] = {"kw_only": True, "forbid_unknown_fields": True, "module": shape.entity.__module__}
+        self.Create = msgspec.defstruct(f"{title}Create", create, **options)
+        self.Patch = msgspec.defstruct(f"{title}Patch", patch, **options)
+        self.create = msgspec.json.Decoder(self.Create)
+        self.create_many = msgspec.json.Decoder(list[self.Create])  # type: ignore[name-defined]
+        self.patch = msgspec.json.Decoder(self.Patch)
+        fixed = {field.name: field.default() for field in shape.initial if not field.writable and field.default is not ... and field.name != "id"}
+        self._fixed = msgspec.json.encode(fixed)[1:-1]
+        self._normal: list[tuple[str, Callable[[str, str], str]]] = [
+            (field.name, _NORMAL[field.facts.kind]) for field in shape.writable if field.facts.kind in _NORMAL
+        ]
+
+    def normalise(self, record: Any, country: str) -> None:
+        """Bring e-mail addresses and telephone numbers to their stored form; Invalid where a number cannot be one."""
+        for name, normal in self._normal:
+            value = getattr(record, name)
+            if value is not None and value is not msgspec.UNSET:
+                try:
+                    setattr(record, name, normal(value, country))
+                except ValueError as error:
+                    raise Invalid.of(FieldError(name, str(error))) from None
+
+    def given(self, change: Any) -> tuple[str, ...]:
+        """The fields that a patch names, in the order of the declaration."""
+        return tuple(field.name for field in self.shape.writable if getattr(change, field.name) is not msgspec.UNSET)
+
+    def row(self, record: Any) -> tuple[str, bytes]:
+        """A checked record as the JSON object that the insert takes, and the id it was given."""
+        id = str(uuid7())
+        parts = (b'"id":"' + id.encode() + b'"', self._fixed, msgspec.json.encode(record)[1:-1])
+        return id, b"{" + b",".join(filter(None, parts)) + b"}"
+
+
+def phone(value: str, country: str) -> str:
+    """A telephone number as E.164; national spellings are read in `country` (ISO 3166 alpha-2). ValueError where it cannot be one."""
+    if _E164.match(value):
+        return value
+    try:
+        number = phonenumbers.parse(value, country)
+    except phonenumbers.NumberParseException:
+        raise ValueError(f"{value!r} is not a telephone number; write it as +2348031234567") from None
+    if not phonenumbers.is_possible_number(number):
+        raise ValueError(f"{value!r} has too many or too few digits for a telephone number of {country}; write it as +2348031234567")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _email(value: str, country: str) -> str:
+    return value.lower()
+
+
+_NORMAL: dict[str, Callable[[str, str], str]] = {"phone": phone, "email": _email}
+
+
+def _nullable(field: Field) -> Any:
+    return field.type() | None if field.nullable else field.type()
+
+
+def _create_member(field: Field) -> Any:
+    if field.default is ...:
+        return (field.name, _nullable(field))
+    return (field.name, _nullable(field), msgspec.field(default_factory=field.default))
+
+
+@functools.cache
+def wire_of(entity: type[Entity]) -> Wire:
+    """The wire types of an entity, made on first use."""
+    return Wire(shape_of(entity))

@@ -1,0 +1,155 @@
+"""Writes: create, patch and remove as one data-modifying statement each, with journal and idempotency rows in it.
+
+Parameters are named: `rows`/`row` (JSON), `id`, `version`, `me`, `key`, `hash`, `audit` and `event` (the beginnings of the JSON that the journal
+keeps, made by `surfaces.journal`), and those of the caller's sight.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+from uuid import UUID
+
+from nexus.core.entity import Entity
+from nexus.surfaces.permissions import Rights
+from nexus.surfaces.shapes import Field, Shape, shape_of
+from nexus.surfaces.sql import DIALECT, Compiled, fragment, named
+
+def record_type(field: Field) -> str:
+    """The column in the row type of json_to_recordset."""
+    return f"{field.name} {field.column.type.compile(dialect=DIALECT)}"
+
+
+def stored(field: Field, source: str) -> str:
+    """The value to store: amounts get the decimals of their currency."""
+    if field.facts.currency is not None:
+        return f"nexus_cell.money({source}.{field.name}, {source}.{field.facts.currency})"
+    return f"{source}.{field.name}"
+
+
+def _shown(field: Field, table: str) -> str:
+    if not field.exact:
+        return f"{table}.{field.name}"
+    exact = f"{table}.{field.name}" if field.facts.kind == "money" else f"trim_scale({table}.{field.name})"
+    return f"CAST({exact} AS text) AS {field.name}"
+
+
+def row_json(shape: Shape, table: str, without: frozenset[str] = frozenset()) -> str:
+    """The record as JSON, built by the database; `without` are shown as null."""
+    columns = ", ".join(f"NULL AS {name}" if name in without else _shown(field, table) for name, field in shape.fields.items())
+    return f"(SELECT row_to_json(x) FROM (SELECT {columns}) x)"
+
+
+def masked_json(fields: list[Field], table: str) -> str:
+    """What audit keeps of a record: personal and sensitive values as three stars, empty ones left out."""
+    columns = ", ".join(
+        f"CASE WHEN {table}.{field.name} IS NULL THEN NULL ELSE '***' END AS {field.name}"
+        if field.facts.pii or field.facts.sensitive
+        else _shown(field, table)
+        for field in fields
+    )
+    return f"json_strip_nulls((SELECT row_to_json(x) FROM (SELECT {columns}) x))::text"
+
+
+def _event(data: str, extra: str = "") -> str:
+    """One CloudEvents envelope as text; its constant members are in `:event`."""
+    return f""":event::text || '"id":"' || gen_random_uuid() || '","subject":"' || told.id || '"{extra},"data":' || {data} || '}}'"""
+
+
+def _kept(status: int, *, many: bool = False) -> str:
+    """The idempotency row: what a repetition of the request will be answered."""
+    headers, body = ("'{}'", """'{"items":' || json_agg(told.shown) || '}'""") if many else (_HEADERS, "told.shown::text")
+    return f""",
+kept AS (INSERT INTO {{s}}.nexus_idempotency (key, actor, request_hash, status, headers, body)
+    SELECT :key::text, coalesce(:me::uuid, '{NOBODY}'), :hash::bytea, {status}, {headers}, {body} FROM told)"""
+
+
+NOBODY = UUID(int=0)
+_HEADERS = "json_build_object('etag', told.version, 'id', told.id)::text"
+
+
+def _told(shape: Shape, rights: Rights, audited: str, source: str = "made") -> str:
+    """The record as the response shows it and as the event tells it, with what audit keeps."""
+    hidden, secret = rights.hidden(shape.entity), shape.sensitive
+    event = row_json(shape, source, secret)
+    other = "" if hidden == secret else f", {row_json(shape, source, hidden)} AS shown"
+    inner = f"SELECT {source}.id, {source}.version, {event} AS event, {audited} AS audited{other} FROM {source}"
+    return f"told AS MATERIALIZED (SELECT r.*{', r.event AS shown' if hidden == secret else ''} FROM ({inner}) r)"
+
+
+@functools.lru_cache(maxsize=2048)
+def create_statement(entity: type[Entity], rights: Rights, *, many: bool, keyed: bool) -> Compiled:
+    """Insert the rows of `:rows`; answers each row's JSON and version. `many` keeps one journal row for all of them."""
+    shape = shape_of(entity)
+    fields = shape.initial
+    names, values = ", ".join(field.name for field in fields), ", ".join(stored(field, "i") for field in fields)
+    audited = masked_json(shape.writable, "made") if not many else "NULL::text"
+    if many:
+        journal = f"""SELECT :audit::text || '"count":' || count(*) || ',"ids":' || json_agg(told.id) || '}}',
+        '[' || string_agg({_event("told.event")}, ',') || ']' FROM told HAVING count(*) > 0"""
+    else:
+        journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","after":' || told.audited || '}}', '[' || {_event("told.event")} || ']' FROM told"""
+    return named(f"""WITH i AS (SELECT * FROM json_to_recordset(:rows::json) AS x({", ".join(record_type(field) for field in fields)})),
+made AS (INSERT INTO {{s}}.{shape.table.name} ({names}, created_by, updated_by)
+    SELECT {values}, :me::uuid, :me::uuid FROM i RETURNING *),
+{_told(shape, rights, audited)}{_kept(201, many=many) if keyed else ""},
+journal AS (INSERT INTO nexus_cell.journal (audit, events) {journal})
+SELECT {"json_agg(told.shown)" if many else "told.shown, told.version, told.id"} FROM told""")
+
+
+def _locked(shape: Shape, rights: Rights) -> str:
+    """The record as it was, if the caller sees it, held until the end of the statement's transaction."""
+    condition = rights.sight(shape.entity)
+    table = f"{{s}}.{shape.table.name}"
+    seen = "" if condition is None else f" AND ({fragment(condition)})"
+    return f"old AS MATERIALIZED (SELECT {table}.* FROM {table} WHERE {table}.id = :id::uuid{seen} FOR UPDATE)"
+
+
+def _change(shape: Shape, rights: Rights, modify: str, fields: list[Field], *, keyed: bool, before: str, after: str, prefix: str = "") -> Compiled:
+    changed = " ".join(field.name for field in fields)
+    extra = f',"changed":"{changed}"' if changed else ""
+    journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","before":' || ({before}) || ',"after":' || {after} || '}}',
+        '[' || {_event("told.event", extra)} || ']' FROM told"""
+    return named(f"""WITH {prefix}{_locked(shape, rights)},
+made AS ({modify} RETURNING t.*),
+{_told(shape, rights, masked_json(fields, "made") if fields else "'{}'")}{_kept(200) if keyed else ""},
+journal AS (INSERT INTO nexus_cell.journal (audit, events) {journal})
+SELECT (SELECT version FROM old), (SELECT shown FROM told), (SELECT version FROM told)""")
+
+
+_MATCHES = "t.id = old.id AND (:version::int IS NULL OR old.version = :version::int)"
+_STAMP = "version = t.version + 1, updated_at = now(), updated_by = :me::uuid"
+
+
+@functools.lru_cache(maxsize=4096)
+def patch_statement(entity: type[Entity], rights: Rights, names: tuple[str, ...], *, keyed: bool) -> Compiled:
+    """Change the named fields to those of `:row`; answers the version before (none: not there), the record and its new version (none: another version)."""
+    shape = shape_of(entity)
+    fields = [shape.fields[name] for name in names]
+    settings = "".join(f"{field.name} = {_patched(field, names)}, " for field in fields)
+    types = ", ".join(record_type(field) for field in fields)
+    prefix = f"i AS (SELECT * FROM json_to_record(:row::json) AS x({types})),\n" if fields else ""
+    modify = f"UPDATE {{s}}.{shape.table.name} t SET {settings}{_STAMP} FROM {'i, ' if fields else ''}old WHERE {_MATCHES}"
+    before = f"SELECT {masked_json(fields, 'old')} FROM old" if fields else "'{}'"
+    return _change(shape, rights, modify, fields, keyed=keyed, before=before, after="told.audited", prefix=prefix)
+
+
+def _patched(field: Field, names: tuple[str, ...]) -> str:
+    if field.facts.currency is None:
+        return f"i.{field.name}"
+    currency = f"i.{field.facts.currency}" if field.facts.currency in names else f"old.{field.facts.currency}"
+    return f"nexus_cell.money(i.{field.name}, {currency})"
+
+
+@functools.lru_cache(maxsize=2048)
+def remove_statement(entity: type[Entity], rights: Rights, how: Literal["archive", "restore", "delete"], *, keyed: bool) -> Compiled:
+    """Archive, bring back or delete a record; answers as patch does."""
+    shape = shape_of(entity)
+    table = f"{{s}}.{shape.table.name} t"
+    if how == "delete":
+        modify = f"DELETE FROM {table} USING old WHERE {_MATCHES}"
+    else:
+        value = "now()" if how == "archive" else "NULL"
+        modify = f"UPDATE {table} SET archived_at = {value}, {_STAMP} FROM old WHERE {_MATCHES}"
+    before = f"SELECT {masked_json(shape.writable, 'old')} FROM old" if how == "delete" else "'{}'"
+    return _change(shape, rights, modify, [], keyed=keyed, before=before, after="'{}'")
