@@ -49,6 +49,7 @@ _SPECIFIERS = (
     f.instant,
     f.enum_,
     f.state,
+    f.uuid,
     f.ref,
     f.json,
     f.tags,
@@ -80,6 +81,8 @@ class Entity(MappedAsDataclass, DeclarativeBase, metaclass=EntityMeta, kw_only=T
     """Whether the derived create exists; False where a command makes the record."""
     editable: ClassVar[bool] = True
     """Whether the derived patch exists."""
+    merges: ClassVar[bool] = False
+    """Whether records are merged: then the id of one that is gone leads to its survivor (the service's `redirect` entity says where)."""
     plural: ClassVar[str] = ""
     """The path segment; by default the name with an s."""
 

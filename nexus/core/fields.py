@@ -47,6 +47,8 @@ class Facts:
     max_length: int | None = None
     ge: float | None = None
     le: float | None = None
+    digits: tuple[int, int] | None = None
+    """Digits in all and after the point; the column itself is unconstrained, because PostgreSQL would round where we refuse."""
     example: Any = None
 
 
@@ -107,17 +109,17 @@ def currency(**common: Unpack[Common]) -> Any:
 def money(*, currency: str, ge: Decimal | None = None, **common: Unpack[Common]) -> Any:
     """An exact amount; `currency` names the column with its ISO 4217 code, whose decimals are enforced by the database."""
     lowest = None if ge is None else float(ge)
-    return _column(sa.Numeric(24, 4), "money", {"example": "1250.00", **common}, currency=currency, ge=lowest)
+    return _column(sa.Numeric(), "money", {"example": "1250.00", **common}, currency=currency, ge=lowest)
 
 
 def decimal(precision: int = 18, scale: int = 6, *, ge: float | None = None, le: float | None = None, **common: Unpack[Common]) -> Any:
     """An exact number that is not money: a rate, a factor, a percentage."""
-    return _column(sa.Numeric(precision, scale), "decimal", common, ge=ge, le=le)
+    return _column(sa.Numeric(), "decimal", common, ge=ge, le=le, digits=(precision, scale))
 
 
 def quantity(**common: Unpack[Common]) -> Any:
     """An exact count or measure of goods."""
-    return _column(sa.Numeric(18, 6), "quantity", {"example": "3", **common}, ge=0)
+    return _column(sa.Numeric(), "quantity", {"example": "3", **common}, ge=0, digits=(18, 6))
 
 
 def int_(*, ge: int | None = None, le: int | None = None, **common: Unpack[Common]) -> Any:
@@ -155,8 +157,18 @@ def state(*, default: enum.StrEnum, **common: Unpack[Common]) -> Any:
     return _column(_enum(type(default)), "enum", facts, of=type(default), state=True)
 
 
-def ref(target: str, *, on_delete: Literal["RESTRICT", "CASCADE", "SET NULL"] = "RESTRICT", **common: Unpack[Common]) -> Any:
-    """The id of another entity, `service.entity`; a foreign key within the service, a plain id across services."""
+def uuid(**common: Unpack[Common]) -> Any:
+    """An id that no declaration says the entity of."""
+    return _column(sa.Uuid(), "uuid", common)
+
+
+def ref(
+    target: str, *, on_delete: Literal["RESTRICT", "CASCADE", "SET NULL", "NOTHING"] = "RESTRICT", **common: Unpack[Common]
+) -> Any:
+    """The id of another entity, `service.entity`; a foreign key within the service, a plain id across services.
+
+    NOTHING makes no foreign key: for one side of two entities that refer to each other, since one table must be made first.
+    """
     return _column(sa.Uuid(), "ref", {"index": True, **common}, refers_to=target, of=on_delete)
 
 

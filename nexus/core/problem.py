@@ -76,7 +76,8 @@ class Problem(Exception):
         return {"type": f"/problems/{self.code()}", "title": self.title(), "status": self.status, "detail": self.detail, **facts}
 
 
-_RESERVED = {"type", "title", "status", "detail", "instance"}
+_RESERVED = {"type", "title", "status", "detail", "instance", "reason", "summary"}
+"""Members of RFC 9457 itself, and facts that the detail says already."""
 
 
 class Malformed(Problem, status=400):

@@ -89,4 +89,18 @@ def installed() -> dict[str, Service]:
         place(name)
     for service in ordered.values():
         service.load()
+    Entity.registry.configure()
+    _order_tables()
     return ordered
+
+
+def _order_tables() -> None:
+    """Tell the metadata which table refers to which, so that tables are made, and rows inserted, after what they refer to."""
+    tables = {mapper.class_.entity_name(): mapper.local_table for mapper in Entity.registry.mappers}
+    for table in tables.values():
+        for column in table.c:
+            known = column.info["nexus"]
+            target = tables.get(known.refers_to) if known.of != "NOTHING" else None
+            if target is not None and target is not table and column.name not in ("created_by", "updated_by"):
+                if target.name.split("_")[0] == table.name.split("_")[0]:
+                    table.add_is_dependent_on(target)

@@ -9,24 +9,28 @@ from typing import Any, Final
 
 import msgspec
 
-from nexus.core.message import HANDLERS, Command, Handler
+from nexus.core.message import HANDLERS, Command, Envelope, Handler, Reaction
 from nexus.core.problem import Problem, Unavailable
-from nexus.engines.oltp import DatabaseError, SerializationFailure, Statement
+from nexus.engines.oltp import DatabaseError, SerializationFailure, Statement, UniqueViolation
 from nexus.runtime.unit_of_work import UnitOfWork
-from nexus.surfaces.calling import Caller, Host, Key, Outcome, is_replay, replay
+from nexus.surfaces.calling import Caller, Host, Key, Outcome, is_replay, replayed
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.refusals import problem_of
 
 ATTEMPTS: Final = 6
 CLAIM: Final = Statement("INSERT INTO {s}.nexus_idempotency (key, actor, request_hash) VALUES ($1, $2, $3)")
+INBOX: Final = Statement("INSERT INTO {s}.nexus_inbox (event_id, reaction) VALUES ($1, $2)")
+INBOX_CONSTRAINT: Final = "pk_nexus_inbox"
 STORE: Final = Statement("UPDATE {s}.nexus_idempotency SET status = $4, headers = $5, body = $6 WHERE key = $1 AND actor = $2 AND request_hash = $3")
 
 
 class Commands:
     """Runs commands in this process."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, committed: Callable[[UnitOfWork], None] = lambda work: None) -> None:
         self._host = host
+        self._committed = committed
+        """Told of every unit of work that has become true."""
 
     async def run(
         self,
@@ -53,8 +57,8 @@ class Commands:
                     raise Unavailable(what="The record, which others keep changing,") from None
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
             except DatabaseError as error:
-                if key is not None and is_replay(error):
-                    return None, await replay(self._host, caller, key)
+                if key is not None and is_replay(error) and (done := await replayed(self._host, caller, key)):
+                    return None, done
                 raise _as_problem(error) from error
         raise AssertionError("unreachable")
 
@@ -69,7 +73,7 @@ class Commands:
         encode: Callable[[Any], Outcome] | None,
     ) -> tuple[Any, Outcome | None]:
         async with self._host.oltp(caller.cell).transaction(caller.schema) as transaction:
-            work = UnitOfWork(transaction, cause, caller.rights, caller.values(), self._forward(caller, handler))
+            work = UnitOfWork(transaction, cause, caller.rights, caller.values(), self._forward(caller, handler.entity.split(".")[0]))
             work.command = handler.needs
             if key is not None:
                 work.begin_with((CLAIM, key.arguments(caller.actor)))
@@ -84,13 +88,41 @@ class Commands:
                 last.append((STORE, key.arguments(caller.actor) + stored))
             target = getattr(command, handler.target_field) if handler.target_field else None
             await work.commit(*last, entity=handler.entity, id=target)
-        self._host.wake(caller.cell)
+        self._done(caller, work)
         return answer, outcome
 
-    def _forward(self, caller: Caller, current: Handler) -> Callable[[UnitOfWork, Command[Any]], Any]:
+    def _done(self, caller: Caller, work: UnitOfWork) -> None:
+        self._host.wake(caller.cell)
+        self._committed(work)
+
+    async def react(self, caller: Caller, reaction: Reaction, envelope: Envelope) -> bool:
+        """Run a reaction for an event in a transaction of its own, once: False where that was done before.
+
+        Raises what the handler raises; msgspec.ValidationError where the event is not what the reaction expects.
+        """
+        event = msgspec.json.decode(envelope.data, type=reaction.event)
+        cause = caller.cause(envelope.correlationid, str(envelope.id))
+        for attempt in range(ATTEMPTS):
+            try:
+                async with self._host.oltp(caller.cell).transaction(caller.schema) as transaction:
+                    work = UnitOfWork(transaction, cause, caller.rights, caller.values(), self._forward(caller, reaction.service))
+                    work.begin_with((INBOX, [str(envelope.id).encode(), reaction.name.encode()]))
+                    await reaction.run(event, work)
+                    await work.commit(entity=reaction.name, id=envelope.subject)
+                self._done(caller, work)
+                return True
+            except SerializationFailure:
+                await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
+            except UniqueViolation as error:
+                if error.constraint == INBOX_CONSTRAINT:
+                    return False
+                raise
+        raise Unavailable(what="The record, which others keep changing,")
+
+    def _forward(self, caller: Caller, service: str) -> Callable[[UnitOfWork, Command[Any]], Any]:
         async def forward(work: UnitOfWork, command: Command[Any]) -> Any:
             handler = HANDLERS[type(command)]
-            if handler.entity.split(".")[0] == current.entity.split(".")[0]:
+            if handler.entity.split(".")[0] == service:
                 return await handler.run(command, work)
             # another service: its own transaction, and arguments that have been through the wire, as if it were elsewhere
             sent = msgspec.json.decode(msgspec.json.encode(command), type=type(command))

@@ -12,7 +12,7 @@ import msgspec
 
 from nexus.core.ids import uuid7
 from nexus.core.message import Command
-from nexus.core.problem import KeyReused, Unavailable
+from nexus.core.problem import KeyReused
 from nexus.core.tx import Actor, Tenant
 from nexus.engines.oltp import Oltp, Statement, UniqueViolation
 from nexus.surfaces.journal import Cause
@@ -86,11 +86,11 @@ class Outcome:
     replayed: bool = False
 
 
-async def replay(host: Host, caller: Caller, key: Key) -> Outcome:
-    """The stored outcome of a key, or KeyReused (409) where it stands for another request."""
+async def replayed(host: Host, caller: Caller, key: Key) -> Outcome | None:
+    """The stored outcome of a key, None where it was not used; KeyReused (409) where it stands for another request."""
     (result,) = await host.oltp(caller.cell).run(caller.schema, (STORED, key.arguments(caller.actor)))
     if not result.rows:
-        raise Unavailable(what="The result of this Idempotency-Key")
+        return None
     same, status, headers, body = result.rows[0]
     if same != b"t":
         raise KeyReused(key=key.value, reason="")

@@ -46,8 +46,8 @@ def _expanded(shape: Shape, table: sa.FromClause, rights: Rights, name: str, inn
     assert target is not None
     alias = target.table.alias()
     wanted = projection(target, alias, rights, None, tuple((one, ()) for one in inner))
-    row = sa.select(*wanted).where(alias.c.id == table.c[field.name], *_seen(target.entity, alias, rights)).correlate(table).subquery()
-    return sa.select(sa.func.row_to_json(sa.literal_column(row.name or "anon"))).select_from(row).scalar_subquery().label(name)
+    row = sa.select(*wanted).where(alias.c.id == table.c[field.name], *_seen(target.entity, alias, rights)).correlate(table).subquery(f"the_{name}")
+    return sa.select(sa.func.row_to_json(sa.literal_column(f"the_{name}"))).select_from(row).scalar_subquery().label(name)
 
 
 def _seen(entity: type[Entity], table: sa.FromClause, rights: Rights) -> list[sa.ColumnElement[bool]]:

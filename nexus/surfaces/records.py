@@ -30,6 +30,7 @@ class Records:
         members = [(field.name, _type(field)) for field in shape.fields.values()]
         struct = msgspec.defstruct(f"{shape.entity.__name__}Record", members, kw_only=True)
         self._decoder = msgspec.json.Decoder(struct)
+        Entity.registry.configure()
         self._manager = sa.inspect(shape.entity).class_manager
         table = f"{{s}}.{shape.table.name}"
         fields = shape.initial

@@ -57,9 +57,15 @@ def problem_of(error: Exception) -> Problem | None:
         case NotNullViolation():
             return Invalid.of(FieldError(error.column or "", "is required"))
         case InvalidText():
-            return Invalid.of(FieldError("", f"a value does not fit: {_first_line(error)}"))
+            return Invalid.of(FieldError("", _unfit(error)))
         case _:
             return None
+
+
+def _unfit(error: DatabaseError) -> str:
+    if error.sqlstate in ("22P05", "22021"):
+        return "text cannot hold the character U+0000; leave it out"
+    return f"a value does not fit: {_first_line(error)}"
 
 
 def _first_line(error: DatabaseError) -> str:

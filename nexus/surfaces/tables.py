@@ -66,7 +66,7 @@ CREATE TABLE {s}.nexus_import_row (
 
 def _same_service(entity: type[Entity], column: sa.Column[Any]) -> sa.Table | None:
     target = facts(column).refers_to
-    if target is None or target.split(".")[0] != entity.service() or column.name in ("created_by", "updated_by"):
+    if target is None or facts(column).of == "NOTHING" or target.split(".")[0] != entity.service() or column.name in ("created_by", "updated_by"):
         return None
     return Entity.metadata.tables.get(f"{Entity.metadata.schema}.{target.replace('.', '_')}")
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from nexus.core.entity import Entity
 from nexus.core.problem import FieldError, Invalid, NotFound, PreconditionFailed
-from nexus.engines.oltp import Call, DatabaseError, InvalidText, Result
-from nexus.surfaces.calling import Caller, Host, Key, Outcome, is_replay, replay
+from nexus.engines.oltp import Call, DatabaseError, Result, UniqueViolation
+from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
 from nexus.surfaces import journal
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.reads import (
@@ -95,8 +95,6 @@ class Records:
     async def _read(self, caller: Caller, call: Call, disclosed: list[Call]) -> Result:
         try:
             results = await self._host.oltp(caller.cell).run(caller.schema, call, *disclosed)
-        except InvalidText as error:
-            raise Invalid.of(FieldError("", f"a value does not fit: {error}")) from None
         except DatabaseError as error:
             raise problem_of(error) or error from error
         return results[0]
@@ -165,8 +163,9 @@ class Records:
         try:
             (result,) = await self._host.oltp(caller.cell).run(caller.schema, call)
         except DatabaseError as error:
-            if key is not None and is_replay(error):
-                return await replay(self._host, caller, key)
+            # a repetition may meet the first request's record before its key: either way the key decides
+            if key is not None and isinstance(error, UniqueViolation) and (done := await replayed(self._host, caller, key)):
+                return done
             raise problem_of(error) or error from error
         self._host.wake(caller.cell)
         return result
