@@ -1,0 +1,354 @@
+"""One connection that carries many requests at a time.
+
+libpq speaks the protocol (authentication, TLS, pipeline mode); this file only keeps the order: requests are sent one behind the other
+without waiting, answers come back in the same order, each request ends with its own Sync and is therefore one transaction. The names
+of prepared statements are kept in a bounded LRU.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import psycopg
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+from psycopg.rows import TupleRow
+
+from nexus.engines.oltp import Call, Cancelled, DatabaseError, PermissionDenied, Result, Timeout, Unavailable
+from nexus.engines.oltp.answers import LOST, error_of, field
+from nexus.engines.oltp.guard import check_arguments, check_query, check_schema, quoted
+from nexus.engines.oltp.request import End, Key, Request
+from nexus.engines.oltp.settings import Settings, Stats
+
+__all__ = ["Pipeline"]
+
+log = logging.getLogger("nexus.oltp")
+
+_FIXED = {
+    b"role": b"select pg_catalog.set_config('role', $1, true)",
+    b"begin": b"begin",
+    b"commit": b"commit",
+    b"rollback": b"rollback",
+}
+_SYNC = int(ExecStatus.PIPELINE_SYNC)
+_GOOD = (int(ExecStatus.TUPLES_OK), int(ExecStatus.COMMAND_OK))
+_ABORTED = int(ExecStatus.PIPELINE_ABORTED)
+_REFUSED = int(ExecStatus.FATAL_ERROR)
+_STALE = ("0A000", "26000")
+"""A cached plan whose result type changed, a prepared statement the server does not know: prepare again."""
+
+
+class Pipeline:
+    """A connection with several requests in flight. Not for threads: it belongs to the loop that made it."""
+
+    def __init__(self, owner: "psycopg.AsyncConnection[TupleRow]", settings: Settings, stats: Stats, freed: Callable[[], None]) -> None:
+        self._owner = owner
+        self._conn = owner.pgconn
+        self._settings = settings
+        self._stats = stats
+        self._freed = freed
+        self._loop = asyncio.get_running_loop()
+        self._fd = self._conn.socket
+        self._queue: deque[Request] = deque()
+        self._names: OrderedDict[Key, bytes] = OrderedDict()
+        self._evicted: list[bytes] = []
+        self._made = 0
+        self._writing = False
+        self._cancelling: asyncio.Task[None] | None = None
+        self._draining = False
+        self.tenants: set[str] = set()
+        self.alive = True
+        self.taking = True
+        """Whether new requests should come here."""
+        self.over = asyncio.Event()
+        """Set when the connection is lost or has seen so many tenants that it should be replaced."""
+
+    @classmethod
+    async def connect(cls, conninfo: str, settings: Settings, stats: Stats, freed: Callable[[], None]) -> Self:
+        """Open a connection and prepare what every request needs. Raises psycopg.Error, Unavailable or DatabaseError."""
+        owner = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+        owner.pgconn.nonblocking = 1
+        owner.pgconn.enter_pipeline_mode()
+        self = cls(owner, settings, stats, freed)
+        stats.connects += 1
+        stats.connections += 1
+        self._loop.add_reader(self._fd, self._readable)
+        try:
+            request = self._enqueue(None, (), "")
+            for name, text in _FIXED.items():
+                self._conn.send_prepare(name, text)
+            request.lead = len(_FIXED)
+            self._sync(request)
+            await request.future
+        except BaseException as error:
+            self.lose(str(error))
+            raise
+        return self
+
+    @property
+    def load(self) -> int:
+        """Requests in flight."""
+        return len(self._queue)
+
+    @property
+    def clean(self) -> bool:
+        """Alive, nothing in flight, no transaction open."""
+        return self.alive and not self._queue and self._conn.transaction_status == TransactionStatus.IDLE
+
+    def send(self, schema: str | None, calls: Sequence[Call], *, begin: bool = False, role: bool = True, end: End = "") -> Request:
+        """Put one request on the wire: BEGIN and the role switch as asked, the calls, COMMIT or ROLLBACK, Sync.
+
+        Raises NotAQuery or InvalidText, with nothing sent; what the server says comes through the request's future.
+        """
+        for statement, args in calls:
+            check_arguments(args)
+            if schema is not None and (schema, statement) not in self._names:
+                check_schema(schema)
+                check_query(statement)
+        if not self.alive:
+            raise Unavailable("the connection to the database is closed; nothing was sent")
+        request = self._enqueue(schema, calls, end)
+        try:
+            self._fill(request, begin, role)
+            self._sync(request)
+        except psycopg.OperationalError as error:
+            # Without its Sync nothing of this request commits; but the order of answers is gone with it.
+            self.lose(str(error))
+        return request
+
+    async def answer(self, request: Request, seconds: float | None) -> list[Result]:
+        """Wait for the results, at most `seconds`. Raises DatabaseError, Unavailable or Timeout."""
+        timer = None if seconds is None else self._loop.call_later(seconds, self.expire, request)
+        try:
+            return await request.future
+        except asyncio.CancelledError:
+            self.abandon(request)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def abandon(self, request: Request) -> None:
+        """Nobody waits for this one any more: drop its answer when it comes, and stop it if it is what the server is busy with."""
+        request.abandoned = True
+        if self._queue and self._queue[0] is request:
+            self._loop.call_later(self._settings.grace, self._stop, request)
+
+    def expire(self, request: Request) -> None:
+        """The caller's time is over."""
+        if not request.future.done():
+            self._stats.timeouts += 1
+            request.future.set_exception(Timeout("the database did not answer in time; a write may or may not have happened"))
+            self.abandon(request)
+
+    def retire(self) -> None:
+        """Take no more requests for granted: close when the last one in flight is answered."""
+        self._draining = True
+        self.taking = False
+        if not self._queue:
+            self.lose("retired")
+
+    def lose(self, why: str) -> None:
+        """Close at once; whoever waits gets Unavailable."""
+        if not self.alive:
+            return
+        self.alive = self.taking = False
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._conn.finish()
+        self._stats.connections -= 1
+        waiting = list(self._queue)
+        self._queue.clear()
+        self._stats.in_flight -= len(waiting)
+        if waiting or not self._draining:
+            self._stats.lost += 1
+        for request in waiting:
+            if not request.future.done():
+                request.future.set_exception(request.error if isinstance(request.error, Unavailable) else Unavailable(f"{LOST} ({why})"))
+        self.over.set()
+        self._freed()
+
+    # Sending
+
+    def _enqueue(self, schema: str | None, calls: Sequence[Call], end: End) -> Request:
+        request = Request(self._loop.create_future(), schema, calls, end)
+        request.bystander = self._cancelling is not None
+        self._queue.append(request)
+        self._stats.in_flight += 1
+        self._stats.round_trips += 1
+        return request
+
+    def _fill(self, request: Request, begin: bool, role: bool) -> None:
+        conn = self._conn
+        schema = request.schema
+        at = 0
+        if self._evicted:
+            # First, so that no error of this request can leave them open.
+            for name in self._evicted:
+                conn.send_close_prepared(name)
+                at += 1
+            self._evicted = []
+        if begin:
+            conn.send_query_prepared(b"begin", None)
+            at += 1
+        if role and schema is not None:
+            conn.send_query_prepared(b"role", [schema.encode()])
+            request.role_at = at
+            at += 1
+        request.lead = at
+        names = self._names
+        for statement, args in request.calls:
+            key = (schema, statement)
+            name = names.get(key)
+            if name is None:
+                name = self._prepare(key)
+                if request.prepares is None:
+                    request.prepares = {}
+                request.prepares[at] = key
+                at += 1
+            else:
+                names.move_to_end(key)
+            conn.send_query_prepared(name, args)
+            at += 1
+        self._stats.statements += len(request.calls)
+        if request.end:
+            conn.send_query_prepared(request.end.encode(), None)
+
+    def _prepare(self, key: Key) -> bytes:
+        schema, statement = key
+        self._made += 1
+        name = b"s%d" % self._made
+        text = statement.text if schema is None else statement.text.replace("{s}", quoted(schema))
+        self._conn.send_prepare(name, text.encode())
+        self._stats.prepared += 1
+        self._names[key] = name
+        if len(self._names) > self._settings.statements:
+            self._evicted.append(self._names.popitem(last=False)[1])
+        if schema is not None:
+            self.tenants.add(schema)
+            if len(self.tenants) > self._settings.tenants:
+                self.over.set()
+        return name
+
+    def _sync(self, request: Request) -> None:
+        self._conn.pipeline_sync()
+        if self._conn.flush() and not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._fd, self._writable)
+
+    def _writable(self) -> None:
+        try:
+            if not self._conn.flush():
+                self._writing = False
+                self._loop.remove_writer(self._fd)
+        except psycopg.OperationalError as error:
+            self.lose(str(error))
+
+    # Receiving
+
+    def _readable(self) -> None:
+        conn = self._conn
+        try:
+            conn.consume_input()
+            empty = False
+            while not conn.is_busy():
+                answer = conn.get_result()
+                if answer is None:
+                    # One None ends each command; a second one says that there is nothing (more) to read.
+                    if empty or not self._queue:
+                        break
+                    empty = True
+                    continue
+                empty = False
+                self._take(answer)
+                if not self.alive:
+                    return
+        except psycopg.OperationalError as error:
+            self.lose(str(error).strip())
+            return
+        if conn.status == ConnStatus.BAD:
+            self.lose("closed by the server")
+
+    def _take(self, answer: PGresult) -> None:
+        status = answer.status
+        if status in _GOOD:
+            self._queue[0].answers.append(answer)
+        elif status == _SYNC:
+            self._finish(self._queue.popleft())
+        elif status == _REFUSED:
+            self._refuse(self._queue[0], answer)
+        elif status != _ABORTED:
+            self.lose(f"an answer the pipeline cannot take ({ExecStatus(status).name})")
+
+    def _refuse(self, request: Request, answer: PGresult) -> None:
+        """Note the first error of a request; the statements it left unprepared are forgotten, stale ones too."""
+        if request.error is not None:
+            return
+        error = request.error = error_of(answer)
+        at = len(request.answers)
+        if not isinstance(error, DatabaseError):
+            return
+        if request.prepares:
+            for position, key in request.prepares.items():
+                if position >= at:
+                    self._names.pop(key, None)
+        if error.sqlstate in _STALE:
+            request.again = self._forget(request)
+        elif isinstance(error, Cancelled):
+            request.again = request.bystander
+        elif at == request.role_at and isinstance(error, PermissionDenied) and _says(answer) == "aclcheck_error":
+            # The switch itself is forbidden: this session is not the login role any more. Never use it again.
+            request.again = True
+            self.over.set()
+            self.retire()
+
+    def _forget(self, request: Request) -> bool:
+        """Drop the statements a request found prepared; true if there was one, so that sending it again may help."""
+        fresh = request.prepares.values() if request.prepares else ()
+        found = False
+        for statement, _ in request.calls:
+            key = (request.schema, statement)
+            name = self._names.pop(key, None) if key not in fresh else None
+            if name is not None:
+                self._evicted.append(name)
+                found = True
+        return found
+
+    def _finish(self, request: Request) -> None:
+        self._stats.in_flight -= 1
+        request.settle()
+        queue = self._queue
+        if queue:
+            if queue[0].abandoned:
+                self.abandon(queue[0])
+        elif self._draining:
+            self.lose("retired")
+        self._freed()
+
+    # Cancelling
+
+    def _stop(self, request: Request) -> None:
+        """Send a cancel request if the abandoned request is still what the server works on; ask again until it is not."""
+        if not self._queue or self._queue[0] is not request:
+            return
+        if self._cancelling is None:
+            for neighbour in self._queue:
+                neighbour.bystander = neighbour is not request
+            self._cancelling = self._loop.create_task(self._cancel())
+        self._loop.call_later(1.0, self._stop, request)
+
+    async def _cancel(self) -> None:
+        self._stats.cancels += 1
+        try:
+            await self._owner.cancel_safe(timeout=5.0)
+        except psycopg.Error as error:
+            log.warning("a cancel request failed: %s", error)
+        finally:
+            self._cancelling = None
+
+
+def _says(answer: PGresult) -> str | None:
+    """Which function of the server made the error; unlike the message it is in no language."""
+    return field(answer, DiagnosticField.SOURCE_FUNCTION)

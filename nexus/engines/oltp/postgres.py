@@ -1,0 +1,90 @@
+"""The transactional engine on PostgreSQL (15 and later, and what speaks its protocol): pipelined requests over few connections."""
+
+import asyncio
+from typing import Self
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from nexus.engines.oltp import Call, DatabaseError, Oltp, Result, Timeout, Unavailable
+from nexus.engines.oltp import Lane as LaneName
+from nexus.engines.oltp.lane import Lane
+from nexus.engines.oltp.leases import Leases, PipelinedTransaction
+from nexus.engines.oltp.pipeline import Pipeline
+from nexus.engines.oltp.settings import Settings, Stats
+
+__all__ = ["Postgres"]
+
+
+class Postgres(Oltp):
+    """An Oltp over `fast` connections for short requests, `slow` ones for long ones, and at most `transactions` leased ones.
+
+    As many fast connections as the database has cores is best; slow and leased ones are opened when first needed.
+    """
+
+    def __init__(self, url: str, fast: int = 2, slow: int = 4, transactions: int = 8, settings: Settings | None = None) -> None:
+        self._settings = settings = settings or Settings()
+        self.stats = Stats()
+        self._fast = Lane(_conninfo(url, "fast", settings.fast_limit), fast, settings, self.stats)
+        self._slow = Lane(_conninfo(url, "slow", settings.slow_limit), slow, settings, self.stats)
+        self._leases = Leases(_conninfo(url, "tx", settings.transaction_limit), transactions, settings, self.stats)
+
+    @classmethod
+    async def open(cls, url: str, fast: int = 2, slow: int = 4, transactions: int = 8, settings: Settings | None = None) -> Self:
+        """Connect. `url` is a libpq URL or conninfo of the runtime's login role. Raises Unavailable if there is no server in time."""
+        self = cls(url, fast, slow, transactions, settings)
+        try:
+            await self._fast.wait(None, self._settings.patience)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def run(self, schema: str | None, *calls: Call, lane: LaneName = "fast", timeout: float | None = None) -> list[Result]:
+        """Run the calls in one round trip and one implicit transaction under the tenant's role; one result per call."""
+        if not calls:
+            return []
+        group = self._fast if lane == "fast" else self._slow
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        pipeline = group.pick(schema) or await self._wait(group, schema, deadline)
+        request = pipeline.send(schema, calls)
+        try:
+            return await pipeline.answer(request, timeout)
+        except DatabaseError:
+            if not request.again:
+                raise
+        self.stats.retries += 1
+        pipeline = group.pick(schema) or await self._wait(group, schema, deadline)
+        return await pipeline.answer(pipeline.send(schema, calls), _left(deadline))
+
+    async def _wait(self, group: Lane, schema: str | None, deadline: float | None) -> Pipeline:
+        left = _left(deadline)
+        if left is None or left > self._settings.patience:
+            return await group.wait(schema, self._settings.patience)
+        try:
+            return await group.wait(schema, left)
+        except Unavailable as error:
+            self.stats.timeouts += 1
+            raise Timeout(str(error)) from None
+
+    def transaction(self, schema: str | None, *, timeout: float | None = None) -> PipelinedTransaction:
+        """Lease a connection for a transaction of several round trips."""
+        return PipelinedTransaction(self._leases, schema, timeout, self._settings.patience if timeout is None else timeout)
+
+    async def close(self) -> None:
+        """End the connections; calls in flight get Unavailable."""
+        self._leases.close()
+        await self._fast.close()
+        await self._slow.close()
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - asyncio.get_running_loop().time())
+
+
+def _conninfo(url: str, lane: str, limit: float) -> str:
+    """The connection string of one lane: what the URL says, and how long a statement may run (seconds)."""
+    given = conninfo_to_dict(url)
+    milliseconds = int(limit * 1000)
+    options = f"{given.get('options', '')} -c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={2 * milliseconds}"
+    defaults = {"connect_timeout": 5, "application_name": f"nexus {lane}", "client_encoding": "UTF8", "tcp_user_timeout": 30_000}
+    return make_conninfo(url, **({name: value for name, value in defaults.items() if name not in given} | {"options": options.strip()}))
