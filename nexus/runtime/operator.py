@@ -1,0 +1,44 @@
+"""The operator's key: made on the first start, kept in a file that only its owner reads, known to the control plane by its hash."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nexus.core.tokens import is_operator_key, new_operator_key, operator_hash
+from nexus.runtime.cells import Cells
+
+
+async def keep_operator_key(cells: Cells, file: Path) -> bool:
+    """Make sure that the key in `file` is in force, making one where there is none; True if it was made now.
+
+    Raises ValueError where the file holds something else. A file that was deleted or replaced gives a new key; the old one stops being in force.
+    """
+    made = _write_new(file)
+    key = file.read_text(encoding="ascii").strip()
+    if not is_operator_key(key):
+        raise ValueError(f"{file} does not hold an operator key (nxo_…); delete it to have a new one made")
+    digest = operator_hash(key)
+    async with await cells.control.owner() as connection, connection.transaction():
+        await connection.execute("DELETE FROM nexus_control.operator WHERE key_hash <> %s", (digest,))
+        await connection.execute("INSERT INTO nexus_control.operator (key_hash) VALUES (%s) ON CONFLICT DO NOTHING", (digest,))
+    return made
+
+
+def _write_new(file: Path) -> bool:
+    """Write a fresh key unless the file exists: whole or not at all, also when two processes start at once."""
+    if file.exists():
+        return False
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with open(descriptor, "w", encoding="ascii") as out:
+            out.write(new_operator_key() + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        os.link(draft, file)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    return True
