@@ -99,8 +99,8 @@ class InviteUser(Command[UserInvited], frozen=True, kw_only=True):
     email: EmailText
     phone: PhoneText | None = None
     roles: list[RoleName]
-    team_ids: list[UUID] = []
-    territory_ids: list[UUID] = []
+    team_ids: list[UUID] = field(default_factory=list[UUID])
+    territory_ids: list[UUID] = field(default_factory=list[UUID])
 
 
 class ActivateUser(Command[UserActivated], frozen=True, kw_only=True):
