@@ -1,0 +1,184 @@
+"""Moves what has committed from the journal into the event log and the audit chains.
+
+A move is one transaction of two round trips: lock the head of the log and look at the oldest journal rows; write events, entries and
+heads, delete the rows, commit. Any process may run a relay; the lock lets one move at a time, so positions are contiguous and a chain
+has one writer. No command ever waits for it. (docs/decisions/0005-event-log.md says why nothing is skipped and nothing is reordered.)
+"""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import cast
+
+from nexus.engines.event_log.embedded import EmbeddedEventLog
+from nexus.engines.oltp import DatabaseError, Oltp, Result, Statement, Timeout, Transaction, Unavailable
+from nexus.runtime.journal import Batch, JournalRow, digest
+
+__all__ = ["Relay", "RelayStats"]
+
+log = logging.getLogger("nexus.relay")
+
+# The journal is nearly always empty when a plan is made, so a plan made from its statistics would be wrong when it matters: the oldest
+# rows are read in the order of the index, whatever the planner thinks.
+_LOCK = Statement(
+    """select position, greatest(at, clock_timestamp()),
+        set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)
+    from nexus_cell.log_head for update"""
+)
+
+# What stands before a row bounds what one move holds in memory (in stored bytes; the oldest row is always taken).
+_OLDEST = Statement(
+    """select j.seq, j.tenant, to_char(j.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), j.audit, j.events,
+        h.seq, encode(h.hash, 'hex'), j.looked
+    from (select o.*, count(*) over () as looked,
+            sum(coalesce(pg_column_size(o.audit), 0) + coalesce(pg_column_size(o.events), 0))
+                over (order by o.seq rows between unbounded preceding and 1 preceding) as before
+          from (select * from nexus_cell.journal where seq > $1::bigint order by seq limit $2::int) o) j
+    left join nexus_cell.audit_head h on h.tenant = j.tenant
+    where coalesce(j.before, 0) < 4000000 order by j.seq"""
+)
+
+_EVENTS = Statement(
+    """insert into nexus_cell.event (position, tenant, topic, subject, at, envelope)
+    select $1::bigint + n, t, p, s, $2::timestamptz, e
+    from rows from (json_to_recordset($3) as (t text, p text, s uuid, e text)) with ordinality as r (t, p, s, e, n)"""
+)
+
+_ENTRIES = Statement(
+    """insert into nexus_cell.audit (tenant, seq, at, entry, prev_hash, hash)
+    select t, n, a, e, decode(p, 'hex'), decode(h, 'hex') from json_to_recordset($1) as r (t text, n bigint, a timestamptz, e text, p text, h text)"""
+)
+
+_CHAINS = Statement(
+    """insert into nexus_cell.audit_head (tenant, seq, hash)
+    select t, n, decode(h, 'hex') from json_to_recordset($1) as r (t text, n bigint, h text) order by t
+    on conflict (tenant) do update set seq = excluded.seq, hash = excluded.hash"""
+)
+
+_REFUSED = Statement(
+    """insert into nexus_cell.dead_letter (id, consumer_group, reaction, tenant, topic, reason, attempts, envelope)
+    select i, 'relay', 'relay', t, '', r, 0, e from json_to_recordset($1) as r (i uuid, t text, r text, e text)"""
+)
+
+_HEAD = Statement("update nexus_cell.log_head set position = $1::bigint, at = $2::timestamptz")
+
+_TAKEN = Statement("delete from nexus_cell.journal where seq = any($1::bigint[])")
+
+_PEEK = Statement("select position, exists (select from nexus_cell.journal) from nexus_cell.log_head")
+
+
+@dataclass(slots=True)
+class RelayStats:
+    """Counters since start, for the metrics."""
+
+    moves: int = 0
+    rows: int = 0
+    events: int = 0
+    entries: int = 0
+    refused: int = 0
+    failures: int = 0
+
+
+class Relay:
+    """One process's mover. `wake` after each commit; without it a row waits for the next look (50 ms, at rest 250 ms)."""
+
+    def __init__(
+        self, oltp: Oltp, events: EmbeddedEventLog, *, batch: int = 1_000, look: tuple[float, float] = (0.05, 0.25), patience: float = 10.0
+    ) -> None:
+        """`batch` is in journal rows; `look` is the shortest and longest time between looks, `patience` that of a round trip, in seconds."""
+        self._oltp = oltp
+        self._events = events
+        self._batch = batch
+        self._look = look
+        self._patience = patience
+        self._woken = asyncio.Event()
+        self._more = False
+        self.stats = RelayStats()
+
+    def wake(self) -> None:
+        """A command of this process has committed."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Move for ever. Loses nothing when cancelled or killed at any point; a database that is away is waited for."""
+        pause, shortest, longest = self._look[0], *self._look
+        while True:
+            try:
+                woken = await self._wait(pause)
+                moved = await self._drain(woken)
+                pause = shortest if moved else min(pause * 1.5, longest)
+            except (Unavailable, Timeout, DatabaseError) as error:
+                self.stats.failures += 1
+                log.warning("the relay could not move: %s", error)
+                pause = min(max(pause, shortest) * 2, 2.0)
+
+    async def drain(self) -> int:
+        """Move until the journal is empty: how many rows."""
+        moved = 0
+        while count := await self.move():
+            moved += count
+        return moved
+
+    async def move(self) -> int:
+        """Move the oldest rows that have committed: how many."""
+        async with self._oltp.transaction(None, timeout=self._patience) as tx:
+            head, rows = await tx.run((_LOCK, ()), (_OLDEST, [b"0", b"%d" % self._batch]))
+            if not rows.rows:
+                self._more = False
+                return 0
+            looked = int(cast(bytes, rows.rows[0][7]))
+            self._more = looked == self._batch or looked > len(rows.rows)
+            batch = _batch(head, rows)
+            await self._write(tx, batch)
+        self._count(batch)
+        self._events.publish(batch.events)
+        return len(batch.rows)
+
+    async def _wait(self, pause: float) -> bool:
+        if not self._woken.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), pause)
+        woken = self._woken.is_set()
+        self._woken.clear()
+        return woken
+
+    async def _drain(self, woken: bool) -> int:
+        """After a wake-up move at once; otherwise look first, which locks and writes nothing."""
+        if not woken:
+            position, waiting = (await self._oltp.run(None, (_PEEK, ()), timeout=self._patience))[0].rows[0]
+            self._events.notice(int(cast(bytes, position)))
+            if waiting != b"t":
+                return 0
+        moved = await self.move()
+        while self._more:
+            moved += await self.move()
+        return moved
+
+    async def _write(self, tx: Transaction, batch: Batch) -> None:
+        calls = [(_TAKEN, [b"{" + b",".join(row.seq for row in batch.rows) + b"}"])]
+        if batch.entries:
+            calls += [(_ENTRIES, [digest(batch.entries)]), (_CHAINS, [digest(batch.heads())])]
+        if batch.refused:
+            calls.append((_REFUSED, [digest(batch.refused)]))
+        if batch.events:
+            position = b"%d" % batch.events[-1].position
+            calls += [(_EVENTS, [b"%d" % batch.start, batch.at, digest(batch.event_rows())]), (_HEAD, [position, batch.at])]
+        await tx.commit(*calls)
+
+    def _count(self, batch: Batch) -> None:
+        stats = self.stats
+        stats.moves += 1
+        stats.rows += len(batch.rows)
+        stats.events += len(batch.events)
+        stats.entries += len(batch.entries)
+        stats.refused += len(batch.refused)
+
+
+def _batch(head: Result, rows: Result) -> Batch:
+    position, at, *_ = head.rows[0]
+    batch = Batch(int(cast(bytes, position)), cast(bytes, at))
+    for seq, tenant, written, audit, events, chain_seq, chain_hash, _ in rows.rows:
+        chain = None if chain_seq is None or chain_hash is None else (int(chain_seq), chain_hash)
+        batch.take(JournalRow(cast(bytes, seq), cast(bytes, tenant).decode(), cast(bytes, written), audit, events), chain)
+    return batch
