@@ -122,9 +122,11 @@ def named(text: str) -> Compiled:
     return Compiled(Statement(_NAME.sub(place, text)), tuple(names), {})
 
 
-def fragment(expression: sa.ClauseElement) -> str:
-    """An expression as text for `named`: its parameters stay `:name`."""
-    return qualified(str(expression.compile(dialect=_NAMED_DIALECT)))
+def fragment(condition: sa.ColumnElement[bool], table: sa.FromClause) -> str:
+    """A condition on a table as text for `named`: its parameters stay `:name`."""
+    # compiled inside a select of the table, so that a subquery in it is correlated with that table and does not read all of it once more
+    whole = sa.select(sa.literal_column("1")).select_from(table).where(condition).compile(dialect=_NAMED_DIALECT)
+    return qualified(str(whole).split("\nWHERE ", 1)[1])
 
 
 def quoted(text: str) -> str:

@@ -101,7 +101,7 @@ def _locked(shape: Shape, rights: Rights) -> str:
     """The record as it was, if the caller sees it, held until the end of the statement's transaction."""
     condition = rights.sight(shape.entity)
     table = f"{{s}}.{shape.table.name}"
-    seen = "" if condition is None else f" AND ({fragment(condition)})"
+    seen = "" if condition is None else f" AND ({fragment(condition, shape.table)})"
     return f"old AS MATERIALIZED (SELECT {table}.* FROM {table} WHERE {table}.id = :id::uuid{seen} FOR UPDATE)"
 
 
