@@ -1,103 +1,139 @@
-"""Database roles: who owns, who runs, and what nobody may do; and the role and schema of a tenant."""
+"""The roles of a database: who owns the tables, who the running process is, and one role per tenant.
 
-from __future__ import annotations
+nexus_owner   LOGIN CREATEROLE    owns everything, runs DDL; used by migrations and provisioning only
+nexus_app     LOGIN NOINHERIT     the running process; owns nothing; may become a tenant's role, has none of its rights until then
+t_<32 hex>    NOLOGIN             one per tenant, named like its schema, with rights on the tables of that schema only
+"""
 
 import secrets
-from typing import Final, LiteralString, cast
+from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
+from psycopg.sql import Literal
 
-OWNER: Final = "nexus_owner"
-APP: Final = "nexus_app"
+from nexus.engines.oltp.guard import check_schema
+from nexus.engines.oltp.walls import APP, CHECKS, OWNER, WALLS
 
-# What leaks or disturbs across tenants that share a database. pg_catalog functions are PUBLIC's by default.
-_CLOSED: Final = (
-    "set_config(text, text, boolean)",
-    "lo_create(oid)",
-    "lo_creat(integer)",
-    "lo_from_bytea(oid, bytea)",
-    "lo_open(oid, integer)",
-    "lo_put(oid, bigint, bytea)",
-    "lo_get(oid)",
-    "lo_get(oid, bigint, integer)",
-    "lo_unlink(oid)",
-    "loread(integer, integer)",
-    "lowrite(integer, bytea)",
-    "pg_notify(text, text)",
-    "pg_logical_emit_message(boolean, text, text)",
-    "pg_logical_emit_message(boolean, text, bytea)",
-    "pg_prepared_statement()",
-    "pg_cursor()",
-    "pg_advisory_lock(bigint)",
-    "pg_advisory_lock(integer, integer)",
-    "pg_advisory_xact_lock(bigint)",
-    "pg_advisory_xact_lock(integer, integer)",
-    "pg_try_advisory_lock(bigint)",
-    "pg_try_advisory_lock(integer, integer)",
-    "pg_try_advisory_xact_lock(bigint)",
-    "pg_try_advisory_xact_lock(integer, integer)",
-    "pg_sleep(double precision)",
-    "pg_sleep_for(interval)",
-    "pg_sleep_until(timestamp with time zone)",
-    "pg_cancel_backend(integer)",
-    "pg_terminate_backend(integer, bigint)",
-    "pg_export_snapshot()",
-)
+__all__ = [
+    "APP",
+    "OWNER",
+    "Finding",
+    "bootstrap",
+    "create_tenant_schema_sql",
+    "credentials",
+    "drop_tenant_schema_sql",
+    "examine",
+    "grant_tables_sql",
+    "new_password",
+]
+
+_LOCK = 0x6E65_7875_7300
+"""Two processes that start at once bootstrap one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be in a database: which wall, and what it means."""
+
+    name: str
+    meaning: str
+
+
+async def bootstrap(superuser_url: str, owner_password: str, app_password: str) -> list[Finding]:
+    """Make the login roles and put the walls between tenants in force; doing it again changes nothing but the passwords.
+
+    On a managed PostgreSQL the user of the URL is no superuser: what it may not do is left out, and the findings say what that means.
+    Raises psycopg.OperationalError if the database cannot be reached.
+    """
+    async with await psycopg.AsyncConnection.connect(superuser_url, autocommit=True) as connection:
+        await connection.execute("select pg_advisory_lock(%s)", [_LOCK])
+        refused: list[Finding] = []
+        attributes = {OWNER: "login createrole noinherit", APP: "login noinherit nocreaterole nocreatedb"}
+        for role, password in ((OWNER, owner_password), (APP, app_password)):
+            refused += await _attempt(connection, role, _login_role_sql(connection, role, attributes[role], password))
+        for wall in WALLS:
+            refused += await _attempt(connection, wall.name, wall.sql)
+        known = await _failing(connection)
+        return known + [finding for finding in refused if finding.name not in {one.name for one in known}]
+
+
+async def examine(url: str) -> list[Finding]:
+    """What of the walls is not in force, as any login role of the platform sees it. Raises psycopg.OperationalError."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        return await _failing(connection)
+
+
+def create_tenant_schema_sql(schema: str, server_version: int, ddl: str = "", tables: tuple[str, ...] = ()) -> str:
+    """One script, run by nexus_owner, that makes a tenant's role and schema, then `ddl`, then the grants on `tables`.
+
+    `server_version` is libpq's number (150004, 180006); `ddl` names its tables with the schema; `tables` are bare names. Multi-statement:
+    send it without parameters, it is one transaction.
+    """
+    check_schema(schema)
+    only_by_switch = " with inherit false, set true" if server_version >= 160_000 else ""
+    parts = [
+        # The role is the cluster's: a tenant that moves between two databases of one server finds its role there.
+        f"do $$ begin create role {schema} nologin; exception when duplicate_object then null; end $$",
+        f"grant {schema} to {APP}{only_by_switch}",
+        f"create schema {schema} authorization {OWNER}",
+        f"grant usage on schema {schema} to {schema}",
+        ddl.strip().rstrip(";"),
+        grant_tables_sql(schema, tables),
+    ]
+    return ";\n".join(part for part in parts if part) + ";\n"
+
+
+def grant_tables_sql(schema: str, tables: tuple[str, ...]) -> str:
+    """Give the tenant's role its rights on these tables, by name: `… IN SCHEMA` would read the whole catalogue. Empty for no tables."""
+    check_schema(schema)
+    names = ", ".join(f'{schema}."{table}"' for table in tables)
+    return f"grant select, insert, update, delete on table {names} to {schema}" if names else ""
+
+
+def drop_tenant_schema_sql(schema: str) -> str:
+    """One script, run by nexus_owner, that drops the schema with all in it, and the role unless another database still needs it."""
+    check_schema(schema)
+    return (
+        f"drop schema if exists {schema} cascade;\n"
+        f"do $$ begin drop role if exists {schema}; exception when dependent_objects_still_exist then null; end $$;\n"
+    )
 
 
 def credentials(url: str, user: str, password: str) -> str:
-    """The same database for another user."""
-    return make_conninfo(**{**conninfo_to_dict(url), "user": user, "password": password})
-
-
-async def bootstrap(superuser_url: str, owner_password: str, app_password: str) -> list[str]:
-    """Make the two roles and take from PUBLIC what tenants must not have; safe to repeat. Answers what could not be had, for `nexus doctor`."""
-    findings: list[str] = []
-    async with await psycopg.AsyncConnection.connect(superuser_url, autocommit=True) as connection:
-        for name, password, rights in ((OWNER, owner_password, "CREATEROLE"), (APP, app_password, "NOINHERIT NOCREATEROLE")):
-            verb = "ALTER" if await _has_role(connection, name) else "CREATE"
-            statement = sql.SQL("{} ROLE {} LOGIN {} PASSWORD {}").format(
-                sql.SQL(cast(LiteralString, verb)), sql.Identifier(name), sql.SQL(cast(LiteralString, rights)), sql.Literal(password)
-            )
-            await connection.execute(statement)
-        database = sql.Identifier(connection.info.dbname)
-        await connection.execute(sql.SQL("GRANT CREATE, CONNECT, TEMPORARY ON DATABASE {} TO {}").format(database, sql.Identifier(OWNER)))
-        await connection.execute(sql.SQL("REVOKE TEMPORARY, CREATE ON DATABASE {} FROM PUBLIC").format(database))
-        await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        for function in _CLOSED:
-            try:
-                name = sql.SQL(cast(LiteralString, f"FUNCTION pg_catalog.{function}"))
-                await connection.execute(sql.SQL("REVOKE EXECUTE ON {} FROM PUBLIC").format(name))
-                await connection.execute(sql.SQL("GRANT EXECUTE ON {} TO nexus_owner, nexus_app").format(name))
-            except psycopg.errors.UndefinedFunction:
-                continue  # this server has another signature, or none
-            except psycopg.errors.InsufficientPrivilege:
-                findings.append(f"PUBLIC keeps EXECUTE on {function}: this user may not revoke it")
-    return findings
-
-
-async def _has_role(connection: psycopg.AsyncConnection[tuple[object, ...]], name: str) -> bool:
-    found = await (await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))).fetchone()
-    return found is not None
-
-
-def tenant_role_script(schema: str, server_version: int) -> str:
-    """A tenant's role and schema. `server_version` is the number PostgreSQL gives (150018): before 16 a grant has no options."""
-    options = " WITH INHERIT FALSE, SET TRUE" if server_version >= 160000 else ""
-    return f"""CREATE ROLE {schema} NOLOGIN;
-GRANT {schema} TO {APP}{options};
-CREATE SCHEMA {schema};
-GRANT USAGE ON SCHEMA {schema} TO {schema};
-"""
-
-
-def drop_tenant_script(schema: str) -> str:
-    """Remove a tenant's schema with everything in it, and its role."""
-    return f"DROP SCHEMA IF EXISTS {schema} CASCADE;\nDROP ROLE IF EXISTS {schema};\n"
+    """The conninfo of the same database for another user."""
+    return make_conninfo(url, user=user, password=password)
 
 
 def new_password() -> str:
     """A password for a role that only programs use."""
     return secrets.token_urlsafe(24)
+
+
+def _login_role_sql(connection: psycopg.AsyncConnection[TupleRow], role: str, attributes: str, password: str) -> str:
+    """CREATE or ALTER the role; the password goes as a SCRAM verifier, so that no log of the server ever holds it."""
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    return (
+        f"do $$ begin create role {role}; exception when duplicate_object then null; end $$;"
+        f"alter role {role} {attributes} password {Literal(verifier).as_string(connection)}"
+    )
+
+
+async def _attempt(connection: psycopg.AsyncConnection[TupleRow], name: str, script: str) -> list[Finding]:
+    """Run it in a transaction of its own; what the user may not do becomes a finding."""
+    try:
+        async with connection.transaction():
+            await connection.execute(script.encode())
+    except psycopg.errors.InsufficientPrivilege as error:
+        return [Finding(name, f"could not be put in force: {error.diag.message_primary}")]
+    return []
+
+
+async def _failing(connection: psycopg.AsyncConnection[TupleRow]) -> list[Finding]:
+    findings: list[Finding] = []
+    for check in CHECKS:
+        row = await (await connection.execute(check.sql.encode())).fetchone()
+        if row is None or row[0] is not True:
+            findings.append(Finding(check.name, check.otherwise))
+    return findings
