@@ -1,0 +1,18 @@
+"""CRM: the people and companies we know, the leads that may buy, the deals they may make, and what was said and promised meanwhile.
+
+terms.py       the words of the field           enums, and the values kept inside records
+entities/      what it keeps                    parties, leads, deals, quotes, activities, planning, clocks
+flows.py       how it may change                lead, deal, quote, activity, call, response clock
+api/           what others may use              commands and events: the only door
+commands/      rules when asked                 one file per family: convert, merge, stages, quotes, scoring …
+reactions.py   rules when told                  a new lead gets an owner, a clock and a score; a closed deal teaches the score
+rules/         what several of them share       business time, scorecards, conditions, duplicates
+queries/       reports                          pipeline, forecast, conversion, response times …
+policies.py    who may do and see what          admin, manager, representative, viewer
+console.py     how it is shown                  columns, forms, actions, dashboards
+seeds.py       what a preset plants
+"""
+
+from nexus.core import Service
+
+service = Service("crm", title="Customers and sales", group="customers", needs=("auth",))
