@@ -13,7 +13,6 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    literal_column,
     not_,
     null,
     or_,
@@ -32,7 +31,7 @@ from nexus.core.policy import Me, Sight, role
 from nexus.core.problem import Conflict, FieldError, Forbidden, Invalid, NotFound, Problem
 from nexus.core.service import Service
 from nexus.core.tx import Actor, Tenant, Tx
-from nexus.core.values import CurrencyCode, EmailText, Instant, Line, Percent, PhoneText, Prose, Value, among, amount
+from nexus.core.values import CurrencyCode, EmailText, Instant, Line, Percent, PhoneText, Prose, Value, among, amount, sql
 
 __all__ = [
     "Actor",
@@ -81,13 +80,13 @@ __all__ = [
     "func",
     "handles",
     "literal",
-    "literal_column",
     "not_",
     "null",
     "on",
     "or_",
     "role",
     "select",
+    "sql",
     "union_all",
     "update",
     "uuid7",

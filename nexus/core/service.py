@@ -7,8 +7,12 @@ import importlib.util
 import pkgutil
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any, cast
+
+from sqlalchemy import Table
 
 from nexus.core.entity import Entity
+from nexus.core.fields import Facts
 from nexus.core.flow import FLOWS, Flow
 from nexus.core.message import ANSWERS, HANDLERS, REACTIONS, Answer, Handler, Reaction
 from nexus.core.policy import ROLES, Role
@@ -96,11 +100,11 @@ def installed() -> dict[str, Service]:
 
 def _order_tables() -> None:
     """Tell the metadata which table refers to which, so that tables are made, and rows inserted, after what they refer to."""
-    tables = {mapper.class_.entity_name(): mapper.local_table for mapper in Entity.registry.mappers}
-    for table in tables.values():
+    tables = {mapper.class_.entity_name(): cast("Table[Any]", mapper.class_.__table__) for mapper in Entity.registry.mappers}
+    for name, table in tables.items():
         for column in table.c:
-            known = column.info["nexus"]
-            target = tables.get(known.refers_to) if known.of != "NOTHING" else None
-            if target is not None and target is not table and column.name not in ("created_by", "updated_by"):
-                if target.name.split("_")[0] == table.name.split("_")[0]:
-                    table.add_is_dependent_on(target)
+            known: Facts = column.info["nexus"]
+            refers_to = known.refers_to or ""
+            target = tables.get(refers_to) if known.of != "NOTHING" else None
+            if target is not None and target is not table and refers_to.split(".")[0] == name.split(".")[0]:
+                table.add_is_dependent_on(target)

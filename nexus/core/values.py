@@ -1,4 +1,4 @@
-"""Values: what is kept inside a record or sent inside a command without being a record itself, and the checked types its fields are made of."""
+"""Values: what is kept inside a record or sent inside a command without being a record itself, and checked types for its fields."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def amount(value: Decimal, currency: str, field: str) -> Decimal:
-    """The amount with its currency's decimals: 5 EUR is 5.00. Invalid (422) names `field` where it is no number, too large, or has more decimals."""
+    """The amount with its currency's decimals: 5 EUR is 5.00.
+
+    Invalid (422) names `field` where it is no number, too large, or has more decimals.
+    """
     if currency not in SCALES:
         raise Invalid.of(FieldError("currency", f"{currency} is not an ISO 4217 currency code"))
     if not value.is_finite() or abs(value) >= LARGEST:
@@ -59,3 +62,8 @@ def among(column: Any, values: Any) -> sa.ColumnElement[bool]:
     kind = sa.Text() if isinstance(column.type, sa.Enum) else column.type
     found: sa.ColumnElement[bool] = column == sa.any_(sa.cast(sa.bindparam(None, tuple(values), type_=sa.ARRAY(kind)), sa.ARRAY(kind)))
     return found
+
+
+def sql(text: str) -> sa.ColumnElement[Any]:
+    """SQL written by hand, for what no function says: the expression or condition of an index. Never holds what a caller sent."""
+    return sa.literal_column(text)
