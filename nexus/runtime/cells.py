@@ -50,7 +50,7 @@ class Cells(Mapping[str, Cell]):
         return len(self._cells)
 
     async def prepare(self) -> None:
-        """Make the tables of the platform itself, in every cell and in the control plane. Safe at every start, also of several processes at once."""
+        """Make the tables of the platform itself, in every cell and in the control plane. Safe at every start."""
         for cell in self.values():
             async with await cell.owner() as connection:
                 await cell_schema.install(connection)

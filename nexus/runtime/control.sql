@@ -74,11 +74,9 @@ CREATE TABLE IF NOT EXISTS nexus_control.activation (
     key text,
     request_hash bytea NOT NULL,
     slug text NOT NULL,
-    request jsonb NOT NULL,
-    plan jsonb NOT NULL,
+    request jsonb NOT NULL,  -- as it was sent
     state text NOT NULL CONSTRAINT ck_activation_state CHECK (state IN ('running', 'undoing', 'active', 'rolled_back', 'stuck')),
     tenant_id uuid NOT NULL,
-    facts jsonb NOT NULL DEFAULT '{}',  -- what finished steps leave to later ones
     failed_step text,
     reason text,
     cancel boolean NOT NULL DEFAULT false,
@@ -101,7 +99,7 @@ CREATE TABLE IF NOT EXISTS nexus_control.activation_step (
     attempts int NOT NULL DEFAULT 0,
     started_at timestamptz,
     ms double precision,
-    output jsonb,
+    output jsonb,  -- what the step leaves to later ones; never a secret
     error text,
     undone_at timestamptz,
     undo_ms double precision,

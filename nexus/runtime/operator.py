@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -12,10 +13,9 @@ from nexus.runtime.cells import Cells
 async def keep_operator_key(cells: Cells, file: Path) -> bool:
     """Make sure that the key in `file` is in force, making one where there is none; True if it was made now.
 
-    Raises ValueError where the file holds something else. A file that was deleted or replaced gives a new key; the old one stops being in force.
+    Raises ValueError where the file holds something else. A file that was deleted or replaced gives a new key; the old one stops working.
     """
-    made = _write_new(file)
-    key = file.read_text(encoding="ascii").strip()
+    made, key = await asyncio.to_thread(_made_or_read, file)
     if not is_operator_key(key):
         raise ValueError(f"{file} does not hold an operator key (nxo_…); delete it to have a new one made")
     digest = operator_hash(key)
@@ -25,6 +25,11 @@ async def keep_operator_key(cells: Cells, file: Path) -> bool:
     return made
 
 
+def _made_or_read(file: Path) -> tuple[bool, str]:
+    made = _write_new(file)
+    return made, file.read_text(encoding="ascii").strip()
+
+
 def _write_new(file: Path) -> bool:
     """Write a fresh key unless the file exists: whole or not at all, also when two processes start at once."""
     if file.exists():
@@ -32,7 +37,7 @@ def _write_new(file: Path) -> bool:
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with open(descriptor, "w", encoding="ascii") as out:
+        with os.fdopen(descriptor, "w", encoding="ascii") as out:
             out.write(new_operator_key() + "\n")
             out.flush()
             os.fsync(out.fileno())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from nexus.core.message import Event
 from nexus.core.problem import Problem, Unauthenticated
 from nexus.core.tokens import Token, is_operator_key, operator_hash, read_token
 from nexus.core.tx import Actor, Tenant
@@ -132,6 +134,11 @@ class Principals:
         ]
         for digest in gone:
             del self._known[digest]
+
+    def told(self, tenant: UUID, events: Iterable[Event]) -> None:
+        """What a committed command told: whatever changes access takes effect here at once."""
+        if any(event.topic.startswith("auth.") for event in events):
+            self.evict(tenant)
 
     async def operator(self, token: str) -> None:
         """Raises Unauthenticated (401) unless this is the operator's key."""

@@ -7,7 +7,7 @@
     policies.py    owner, administrator
     seeds.py       the first owner of a new tenant
 
-The full identity service (passwords, passkeys, OIDC, SCIM) joins here; tokens and principals are the runtime's (`nexus.runtime.principals`).
+The full identity service (passwords, passkeys, OIDC, SCIM) joins here; who a token stands for is the runtime's to say.
 """
 
 from nexus.core import Service

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import Meta, Struct, field
@@ -18,7 +18,10 @@ Scope = Annotated[
 
 
 class NewApiKey(Struct, frozen=True, kw_only=True):
-    """A key just made. `token` is shown this once: only its hash is kept."""
+    """A key with a new secret. `token` is shown this once: only its hash is kept, so a repeated request shows none."""
+
+    once: ClassVar[frozenset[str]] = frozenset({"token"})
+    """Fields that are never stored with the answer."""
 
     id: UUID
     name: str
@@ -84,6 +87,14 @@ class ApiKeyCreated(Event, frozen=True, kw_only=True):
     scopes: list[str]
 
 
+class ApiKeyRenewed(Event, frozen=True, kw_only=True):
+    """A key has a new secret; the old one stopped working."""
+
+    topic = "auth.api_key.renewed"
+    api_key_id: UUID
+    user_id: UUID
+
+
 class ApiKeyRevoked(Event, frozen=True, kw_only=True):
     """A key stopped working."""
 
@@ -146,12 +157,13 @@ class CreateApiKey(Command[NewApiKey], frozen=True, kw_only=True):
     expires_at: Instant | None = None
 
 
-class RevokeApiKey(Command[ApiKeyRevoked], frozen=True, kw_only=True):
-    """Stop a key from working, at once and for good."""
+class RenewApiKey(Command[NewApiKey], frozen=True, kw_only=True):
+    """Give a key a new secret; the old one stops working at once. The answer shows it this once."""
 
     api_key_id: UUID
 
 
-def without_secrets(answer: Any) -> Any:
-    """What may be kept of a command's answer: a key's token is left out."""
-    return NewApiKey(id=answer.id, name=answer.name, token=None, scopes=answer.scopes, expires_at=answer.expires_at)
+class RevokeApiKey(Command[ApiKeyRevoked], frozen=True, kw_only=True):
+    """Stop a key from working, at once and for good."""
+
+    api_key_id: UUID

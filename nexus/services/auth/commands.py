@@ -11,6 +11,7 @@ from nexus.services.auth.api import (
     AccessAssigned,
     ActivateUser,
     ApiKeyCreated,
+    ApiKeyRenewed,
     ApiKeyRevoked,
     AssignRoles,
     CreateApiKey,
@@ -18,6 +19,7 @@ from nexus.services.auth.api import (
     InviteUser,
     NewApiKey,
     ReactivateUser,
+    RenewApiKey,
     RevokeApiKey,
     SuspendUser,
     UserActivated,
@@ -128,10 +130,19 @@ async def create_api_key(cmd: CreateApiKey, tx: Tx) -> NewApiKey:
     key = tx.add(
         ApiKey(name=cmd.name, user_id=user.id, prefix="", secret_hash="", scopes=sorted(set(cmd.scopes)), expires_at=cmd.expires_at)
     )
-    token = new_token(tx.tenant.id, key.id)
-    key.prefix, key.secret_hash = token.prefix, token.hash
     tx.emit(ApiKeyCreated(api_key_id=key.id, user_id=user.id, name=key.name, scopes=key.scopes))
-    return NewApiKey(id=key.id, name=key.name, token=str(token), scopes=key.scopes, expires_at=key.expires_at)
+    return _with_secret(key, tx)
+
+
+@handles(RenewApiKey, needs="auth.api_key:renew")
+async def renew_api_key(cmd: RenewApiKey, tx: Tx) -> NewApiKey:
+    key = await tx.get(ApiKey, cmd.api_key_id, lock=True)
+    if key.user_id != tx.actor.id:
+        await _as_owner(tx)
+    if key.revoked_at is not None:
+        raise KeyRevoked()
+    tx.emit(ApiKeyRenewed(api_key_id=key.id, user_id=key.user_id))
+    return _with_secret(key, tx)
 
 
 @handles(RevokeApiKey, needs="auth.api_key:revoke")
@@ -143,6 +154,12 @@ async def revoke_api_key(cmd: RevokeApiKey, tx: Tx) -> ApiKeyRevoked:
         raise KeyRevoked()
     key.revoked_at = tx.now
     return tx.emit(ApiKeyRevoked(api_key_id=key.id, user_id=key.user_id))
+
+
+def _with_secret(key: ApiKey, tx: Tx) -> NewApiKey:
+    token = new_token(tx.tenant.id, key.id)
+    key.prefix, key.secret_hash = token.prefix, token.hash
+    return NewApiKey(id=key.id, name=key.name, token=str(token), scopes=key.scopes, expires_at=key.expires_at)
 
 
 async def _to_stop(user_id: UUID, tx: Tx) -> User:
