@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -60,7 +61,7 @@ class Tx(ABC):
     @abstractmethod
     async def list(
         self, kind: type[N], *where: sa.ColumnElement[bool], order_by: Sequence[Any] = (), limit: int = 1000, lock: bool = False
-    ) -> list[N]:
+    ) -> builtins.list[N]:
         """The records that meet the conditions, whoever owns them; locked in the order of their ids when asked."""
 
     @abstractmethod
@@ -68,7 +69,7 @@ class Tx(ABC):
         """How many records meet the conditions."""
 
     @abstractmethod
-    async def rows(self, select: sa.Select[Any]) -> list[dict[str, Any]]:
+    async def rows(self, select: sa.Select[Any]) -> builtins.list[dict[str, Any]]:
         """The rows of a select as JSON values: money and decimals are strings, instants RFC 3339."""
 
     @abstractmethod

@@ -10,9 +10,9 @@ from typing import Any, Final, Protocol
 
 from nexus.core.ids import uuid7
 from nexus.core.problem import Malformed, NotFound, Problem, TooLarge, Unauthenticated
+from nexus.core.problem import Unavailable as Away
 from nexus.engines.oltp import Timeout, Unavailable
 from nexus.surfaces.calling import Caller
-from nexus.surfaces.refusals import problem_of
 from nexus.surfaces.rest import Rest
 from nexus.surfaces.rest.message import PROBLEM, Request, Response, problem
 
@@ -122,9 +122,8 @@ class App:
         except Problem as refusal:
             return problem(refusal, raw.correlation)
         except (Unavailable, Timeout) as away:
-            refusal = problem_of(away) or problem_of(Unavailable(str(away)))
-            assert refusal is not None, "an engine that is away is always a problem of the caller's"
-            return problem(refusal, raw.correlation)
+            _log.warning("request %s: %s", raw.correlation, away)
+            return problem(Away(what="The database"), raw.correlation)
         except Exception:
             _log.exception("request %s failed: %s %s", raw.correlation, raw.method, raw.path)
             body = b'{"type":"about:blank","title":"Internal error","status":500,"instance":"/requests/%s"}' % raw.correlation.encode()

@@ -11,7 +11,7 @@ import msgspec
 
 from nexus.core.message import HANDLERS, Command, Envelope, Handler, Reaction
 from nexus.core.problem import Problem, Unavailable
-from nexus.engines.oltp import DatabaseError, SerializationFailure, Statement, UniqueViolation
+from nexus.engines.oltp import Call, DatabaseError, SerializationFailure, Statement, UniqueViolation
 from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Host, Key, Outcome, is_replay, replayed
 from nexus.surfaces.journal import Cause
@@ -82,10 +82,10 @@ class Commands:
             if dry_run:
                 await work.ask()
                 return answer, outcome
-            last = []
+            last: list[Call] = []
             if key is not None and outcome is not None:
-                stored = [str(outcome.status).encode(), msgspec.json.encode(outcome.headers), outcome.body]
-                last.append((STORE, key.arguments(caller.actor) + stored))
+                answered: list[bytes | None] = [str(outcome.status).encode(), msgspec.json.encode(outcome.headers), outcome.body]
+                last.append((STORE, [*key.arguments(caller.actor), *answered]))
             target = getattr(command, handler.target_field) if handler.target_field else None
             await work.commit(*last, entity=handler.entity, id=target)
         self._done(caller, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -65,12 +66,12 @@ class Harness:
 
     def __init__(self, oltp: Oltp, caller: Caller, services: Iterable[Service]) -> None:
         self.caller = caller
-        self.emitted: list[Event] = []
+        self.emitted: builtins.list[Event] = []
         """The declared events of every committed command, in order."""
         self.round_trips = 0
         """Of the last command."""
         self._oltp = oltp
-        self._services = list(services)
+        self._services = builtins.list(services)
         self._process = _Process(oltp, self._committed)
         self._app = App(Rest(self._process, self._services), self._authenticate, [], body_limit=32 << 20)
 
@@ -123,7 +124,7 @@ class Harness:
         async with self._work() as work:
             return await work.get(kind, id)
 
-    async def list(self, kind: type[N], *where: sa.ColumnElement[bool]) -> list[N]:
+    async def list(self, kind: type[N], *where: sa.ColumnElement[bool]) -> builtins.list[N]:
         """Records as they are now, in the order of their ids."""
         async with self._work() as work:
             return await work.list(kind, *where)
@@ -132,7 +133,7 @@ class Harness:
         async with self._work() as work:
             return await work.count(kind, *where)
 
-    async def ask(self, query: Query) -> list[dict[str, Any]]:
+    async def ask(self, query: Query) -> builtins.list[dict[str, Any]]:
         """The rows of a query, as this caller sees them."""
         rights = self.caller.rights
         assert rights is not None
@@ -149,7 +150,7 @@ class Harness:
         named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         named.append((b"authorization", b"Bearer test"))
         scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": named}
-        status, answered, parts = 0, dict[str, str](), list[bytes]()
+        status, answered, parts = 0, dict[str, str](), builtins.list[bytes]()
 
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": sent, "more_body": False}
@@ -168,7 +169,7 @@ class Harness:
     @classmethod
     async def fresh(cls, oltp: Oltp, owner_url: str, services: Iterable[Service], *, country: str = "NG", currency: str = "NGN") -> Self:
         """A new tenant with the tables of these services, seen by its owner."""
-        services = list(services)
+        services = builtins.list(services)
         id = uuid7()
         schema = f"t_{id.hex}"
         async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as owner:

@@ -5,6 +5,7 @@ Round trips: the first read carries BEGIN, the role and the idempotency claim; t
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
@@ -47,19 +48,19 @@ class UnitOfWork(Tx):
         self.cause = cause
         self.rights = rights
         """What the caller sees; None for the system itself, which sees everything."""
-        self.emitted: list[Event] = []
+        self.emitted: builtins.list[Event] = []
         self.command = ""
         self._transaction = transaction
         self._caller = caller
         self._forward = forward
         self._known: dict[UUID, tuple[Entity, dict[str, bytes | None]]] = {}
-        self._new: list[Entity] = []
-        self._gone: list[Entity] = []
-        self._events: list[bytes] = []
-        self._derived: list[tuple[str, UUID, bytes, str]] = []
+        self._new: builtins.list[Entity] = []
+        self._gone: builtins.list[Entity] = []
+        self._events: builtins.list[bytes] = []
+        self._derived: builtins.list[tuple[str, UUID, bytes, str]] = []
         self._before: dict[str, Any] = {}
         self._after: dict[str, Any] = {}
-        self._first: list[Call] = []
+        self._first: builtins.list[Call] = []
 
     @property
     def actor(self) -> Actor:  # type: ignore[override]
@@ -81,7 +82,7 @@ class UnitOfWork(Tx):
         """Statements to send before the first read, in the same round trip. One that must not run twice fails by its own key."""
         self._first.extend(calls)
 
-    async def ask(self, *calls: Call) -> list[Result]:
+    async def ask(self, *calls: Call) -> builtins.list[Result]:
         """Write what is pending, then run the calls, in one round trip."""
         opening, pending = self._first, self._flush()
         self._first = []
@@ -107,13 +108,13 @@ class UnitOfWork(Tx):
 
     async def list(
         self, kind: type[N], *where: sa.ColumnElement[bool], order_by: Sequence[Any] = (), limit: int = 1000, lock: bool = False
-    ) -> list[N]:
+    ) -> builtins.list[N]:
         order = (kind.id,) if lock or not order_by else order_by
         return await self._select(kind, where, lock=lock, order_by=order, limit=limit)
 
     async def _select(
         self, kind: type[N], where: Sequence[Any], *, lock: bool, order_by: Sequence[Any] = (), limit: int | None = None
-    ) -> list[N]:
+    ) -> builtins.list[N]:
         records = records_of(kind)
         inner = sa.select(*records.columns).where(*where).order_by(*order_by)
         inner = inner.limit(limit) if limit is not None else inner
@@ -140,7 +141,7 @@ class UnitOfWork(Tx):
         (result,) = await self.ask(call(sa.select(sa.func.count()).select_from(kind).where(*where), self._caller))
         return int(result.rows[0][0] or 0)
 
-    async def rows(self, select: sa.Select[Any]) -> list[dict[str, Any]]:
+    async def rows(self, select: sa.Select[Any]) -> builtins.list[dict[str, Any]]:
         statement = sa.select(sa.func.row_to_json(sa.literal_column("x"))).select_from(select.subquery("x"))
         (result,) = await self.ask(call(statement, self._caller))
         return [msgspec.json.decode(row[0] or b"null") for row in result.rows]
@@ -165,13 +166,13 @@ class UnitOfWork(Tx):
         answer: R = await self._forward(self, command)
         return answer
 
-    def _flush(self) -> list[Call]:
+    def _flush(self) -> builtins.list[Call]:
         """The statements that make the database what the objects are, and what audit and the log say of it."""
         return [*self._inserts(), *self._updates(), *self._deletes()]
 
-    def _inserts(self) -> list[Call]:
-        calls: list[Call] = []
-        by_kind: dict[type[Entity], list[Entity]] = {}
+    def _inserts(self) -> builtins.list[Call]:
+        calls: builtins.list[Call] = []
+        by_kind: dict[type[Entity], builtins.list[Entity]] = {}
         for entity in self._new:
             by_kind.setdefault(type(entity), []).append(entity)
         for table in Entity.metadata.sorted_tables if len(by_kind) > 1 else [kind.__table__ for kind in by_kind]:
@@ -193,9 +194,9 @@ class UnitOfWork(Tx):
         declared = {field.name: values[field.name] for field in records.shape.initial if field.name != "id"}
         self._say(records.shape, entity.id, self._after, declared)
 
-    def _updates(self) -> list[Call]:
-        calls: list[Call] = []
-        for id, (entity, before) in list(self._known.items()):
+    def _updates(self) -> builtins.list[Call]:
+        calls: builtins.list[Call] = []
+        for id, (entity, before) in builtins.list(self._known.items()):
             kind = type(entity)
             records = records_of(kind)
             after = records.snapshot(entity)
@@ -211,8 +212,8 @@ class UnitOfWork(Tx):
             self._say(records.shape, id, self._after, {name: getattr(entity, name) for name in names})
         return calls
 
-    def _deletes(self) -> list[Call]:
-        calls: list[Call] = []
+    def _deletes(self) -> builtins.list[Call]:
+        calls: builtins.list[Call] = []
         for entity in self._gone:
             records = records_of(type(entity))
             calls.append(records.delete(entity))
@@ -231,7 +232,7 @@ class UnitOfWork(Tx):
     def _tell(self, kind: type[Entity], subject: UUID, verb: str, values: dict[str, Any], names: Sequence[str] = ()) -> None:
         self._derived.append((journal.topic(kind, verb), subject, msgspec.json.encode(values), " ".join(names)))
 
-    def _journal(self, entity: str, id: UUID | None, outcome: dict[str, Any]) -> list[Call]:
+    def _journal(self, entity: str, id: UUID | None, outcome: dict[str, Any]) -> builtins.list[Call]:
         """The journal row; none where nothing happened. A declared event stands in for the derived one of its topic and subject."""
         spoken = {(event.topic, event.subject) for event in self.emitted}
         derived = [

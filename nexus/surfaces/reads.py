@@ -193,8 +193,8 @@ def _standing(table: sa.FromClause, request: ListRequest) -> list[sa.ColumnEleme
     """Conditions that hold for every page: text search, and what is archived."""
     conditions: list[sa.ColumnElement[bool]] = []
     if request.searching:
-        vector = sa.literal_column(f"{table.schema}.{table.name}.search")  # type: ignore[attr-defined]
-        simple = sa.literal_column("'simple'::regconfig")
+        vector: sa.ColumnElement[Any] = sa.literal_column(f"{table.schema}.{table.name}.search")  # type: ignore[attr-defined]
+        simple: sa.ColumnElement[Any] = sa.literal_column("'simple'::regconfig")
         conditions.append(vector.op("@@")(sa.func.to_tsquery(simple, sa.bindparam("q", type_=sa.Text()))))
     if request.archived != "any":
         empty = table.c.archived_at.is_(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import cast
 
 from nexus.core.entity import Entity
 from nexus.core.problem import AlreadyExists, FieldError, Invalid, Problem, StillReferred, Unavailable
@@ -31,7 +32,7 @@ _CHECKS = {
 
 @functools.cache
 def _shapes() -> dict[str, Shape]:
-    return {mapper.class_.__tablename__: shape_of(mapper.class_) for mapper in Entity.registry.mappers}
+    return {str(mapper.class_.__tablename__): shape_of(cast(type[Entity], mapper.class_)) for mapper in Entity.registry.mappers}
 
 
 @functools.cache

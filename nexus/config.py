@@ -1,0 +1,105 @@
+"""Settings: one typed tree, from `NEXUS_*` variables or one TOML file. Every default works on a bare laptop."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+
+class BadSettings(Exception):
+    """A setting is unknown or has a value that it cannot have; the message names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. The variable of `body_limit` is `NEXUS_BODY_LIMIT`."""
+
+    host: str = "127.0.0.1"
+    """The address to serve on."""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    """The port to serve on; 0 takes a free one."""
+    data: str = ".nexus"
+    """The folder that keeps the embedded engines' data and the operator's key."""
+    database_url: str = ""
+    """A PostgreSQL to use instead of the embedded one: a URL of a user that may create roles and a database it owns."""
+    cells: str = ""
+    """More databases for tenants, as name=url, separated by commas."""
+    owner_password: str = ""
+    """The password of the role that owns the tables; made and kept in the data folder where it is not given."""
+    app_password: str = ""
+    """The password of the role that requests run under; made and kept in the data folder where it is not given."""
+    standby: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
+    """Prepared tenants kept ready in each cell."""
+    body_limit: Annotated[int, msgspec.Meta(ge=1024)] = 32 * 1024 * 1024
+    """Bytes of the largest request body; imports stream and have no limit."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """Connections for short requests per database and process; as many as the database has cores is best."""
+    log_level: str = "warning"
+    """debug, info, warning or error."""
+
+    @property
+    def folder(self) -> Path:
+        """The data folder, absolute."""
+        return Path(self.data).absolute()
+
+    def extra_cells(self) -> dict[str, str]:
+        """The further cells' URLs by their names. BadSettings where the setting cannot be read."""
+        found: dict[str, str] = {}
+        for part in filter(None, (one.strip() for one in self.cells.split(","))):
+            name, _, url = part.partition("=")
+            if not name.isidentifier() or not url or name == "main":
+                raise BadSettings(f"NEXUS_CELLS takes name=url, separated by commas; {part!r} is not that (and main is the first cell)")
+            found[name] = url
+        return found
+
+
+_NAMES = {f"NEXUS_{field.name.upper()}": field.name for field in msgspec.structs.fields(Settings)}
+_OTHERS = {"NEXUS_CONFIG", "NEXUS_PYTHON"}
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings: the TOML file (`NEXUS_CONFIG`, else `nexus.toml` in the data folder) first, then variables over it.
+
+    Raises BadSettings naming the variable or key, with the nearest name there is.
+    """
+    given = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in _NAMES:
+            values[_NAMES[name]] = value
+        elif name.startswith("NEXUS_") and name not in _OTHERS:
+            near = difflib.get_close_matches(name, [*_NAMES, *_OTHERS], 1)
+            raise BadSettings(f"{name} is not a setting{f'; did you mean {near[0]}?' if near else ''}")
+    try:
+        return msgspec.convert(_file(given, values) | values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSettings(_message(error)) from None
+
+
+def _file(given: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    named = given.get("NEXUS_CONFIG")
+    file = Path(named) if named else Path(values.get("data", Settings().data)) / "nexus.toml"
+    if not file.exists():
+        if named:
+            raise BadSettings(f"NEXUS_CONFIG names {named}, which is not there")
+        return {}
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{file} is not valid TOML: {error}") from None
+    known = set(_NAMES.values())
+    for name in found:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise BadSettings(f"{name} in {file} is not a setting{f'; did you mean {near[0]}?' if near else ''}")
+    return found
+
+
+def _message(error: msgspec.ValidationError) -> str:
+    what, _, path = str(error).partition(" - at `$.")
+    return f"NEXUS_{path.rstrip('`').upper()}: {what[:1].lower()}{what[1:]}"

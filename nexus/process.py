@@ -1,0 +1,154 @@
+"""A process: its engines, its node and its server, started in order and stopped in the opposite one."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import uvicorn
+
+from nexus.config import Settings
+from nexus.engines.oltp.embedded import EmbeddedPostgres
+from nexus.runtime.app import App
+from nexus.runtime.databases import open_cells, own_database
+from nexus.runtime.node import Node
+from nexus.runtime.operator import keep_operator_key
+from nexus.targets import pages
+
+
+class AlreadyRunning(Exception):
+    """Another process serves from this data folder; `url` is where."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        super().__init__(f"NEXUS is running already: {url} (process {pid}).")
+        self.url = url
+        self.pid = pid
+
+
+class PortTaken(Exception):
+    """Somebody else listens on the port."""
+
+
+class _Running(msgspec.Struct):
+    pid: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a person wants to know once the process serves."""
+
+    url: str
+    seconds: float
+    key_file: Path
+    new_key: str | None
+    """The operator's key, if it was made just now: shown this once."""
+    findings: list[str]
+
+
+@contextlib.contextmanager
+def _only_one(settings: Settings, url: str) -> AsyncIterator[None]:  # type: ignore[misc]
+    """Hold the data folder. The kernel lets go of the lock however this process ends."""
+    file = settings.folder / "running.json"
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    lock: IO[str] = file.open("a+", encoding="utf-8")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            running = msgspec.json.decode(lock.read() or '{"pid":0,"url":"?"}', type=_Running)
+            raise AlreadyRunning(running.url, running.pid) from None
+        lock.truncate(0)
+        lock.write(msgspec.json.encode(_Running(os.getpid(), url)).decode())
+        lock.flush()
+        yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        raise PortTaken(f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}. Set NEXUS_PORT to another.") from None
+
+
+@contextlib.asynccontextmanager
+async def engines(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the first database: the one that was given, or an embedded server for as long as the context lasts."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    server = EmbeddedPostgres(settings.folder / "postgres")
+    server.on_restart = lambda code: logging.getLogger("nexus").warning("PostgreSQL ended with %s; starting it again", code)
+    await server.start()
+    try:
+        yield await own_database(server.superuser_url)
+    finally:
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def node_of(settings: Settings) -> AsyncIterator[tuple[Node, list[str]]]:
+    """A node on its databases, its own work not begun; with what could not be secured there."""
+    async with engines(settings) as url:
+        cells, findings = await open_cells(url, settings)
+        node = Node(settings, cells)
+        try:
+            yield node, findings
+        finally:
+            await node.stop()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+async def serve(settings: Settings, say: Callable[[Ready], None]) -> None:
+    """Serve until a signal ends it. Raises AlreadyRunning, PortTaken, and what the engines raise when they cannot start."""
+    began = time.monotonic()
+    listening = _listen(settings) if not _is_held(settings) else None
+    url = f"http://{settings.host}:{listening.getsockname()[1] if listening else settings.port}"
+    with _only_one(settings, url):
+        assert listening is not None
+        async with node_of(settings) as (node, findings):
+            key_file = settings.folder / "operator.key"
+            made = await keep_operator_key(node.cells, key_file)
+            await node.migrator.run()
+            await node.start()
+            app = App(node.rest, node.authenticate, await pages(node, url), body_limit=settings.body_limit)
+            config = uvicorn.Config(
+                app, http="httptools", ws="none", lifespan="off", access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=10
+            )
+
+            def ready() -> None:
+                say(Ready(url, time.monotonic() - began, key_file, key_file.read_text().strip() if made else None, findings))
+
+            await _Server(config, ready).serve(sockets=[listening])
+
+
+def _is_held(settings: Settings) -> bool:
+    """Whether another process has the folder: then its port is not ours to try."""
+    file = settings.folder / "running.json"
+    if not file.exists():
+        return False
+    with file.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

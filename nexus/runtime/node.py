@@ -1,0 +1,134 @@
+"""A node: everything one process needs to answer requests, put together in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nexus.config import Settings
+from nexus.core.message import Command, Envelope, Reaction
+from nexus.core.problem import Unavailable
+from nexus.core.service import Service, installed
+from nexus.core.tx import Actor
+from nexus.engines.event_log.embedded import EmbeddedEventLog
+from nexus.engines.oltp import Oltp
+from nexus.runtime.cells import Cells
+from nexus.runtime.commands import Commands
+from nexus.runtime.deadletters import DeadLetters
+from nexus.runtime.directory import Directory, TenantRecord
+from nexus.runtime.migrate import Migrator
+from nexus.runtime.principals import Principal, Principals
+from nexus.runtime.reactions import Follower, reactions_of
+from nexus.runtime.relay import Relay
+from nexus.runtime.unit_of_work import UnitOfWork
+from nexus.surfaces.calling import Caller, Key, Outcome
+from nexus.surfaces.journal import Cause
+from nexus.surfaces.permissions import rights_of
+from nexus.surfaces.rest import Rest
+
+
+class Node:
+    """The parts of a running process. It is the Host of its surfaces."""
+
+    def __init__(self, settings: Settings, cells: Cells, services: Mapping[str, Service] | None = None) -> None:
+        self.settings = settings
+        self.cells = cells
+        self.services = dict(services) if services is not None else installed()
+        self.directory = Directory(cells)
+        self.principals = Principals(cells, self.directory)
+        self.migrator = Migrator(cells, self.services, self.directory)
+        self.commands = Commands(self, self._committed)
+        self.rest = Rest(self, self.services.values())
+        self.logs = {name: EmbeddedEventLog(cell.oltp) for name, cell in cells.items()}
+        self.letters = {name: DeadLetters(cell.oltp) for name, cell in cells.items()}
+        self.relays = {name: Relay(cell.oltp, self.logs[name]) for name, cell in cells.items()}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watchers: list[Callable[[UnitOfWork], None]] = []
+
+    def oltp(self, cell: str) -> Oltp:
+        """The database of a cell."""
+        return self.cells[cell].oltp
+
+    def wake(self, cell: str) -> None:
+        """Something has been committed there: let the relay move it now."""
+        self.relays[cell].wake()
+
+    async def run(
+        self,
+        caller: Caller,
+        command: Command[Any],
+        *,
+        key: Key | None = None,
+        cause: Cause | None = None,
+        dry_run: bool = False,
+        encode: Callable[[Any], Outcome] | None = None,
+    ) -> tuple[Any, Outcome | None]:
+        """Run a command for a caller."""
+        return await self.commands.run(caller, command, key=key, cause=cause, dry_run=dry_run, encode=encode)
+
+    def on_commit(self, watcher: Callable[[UnitOfWork], None]) -> None:
+        """Tell somebody of every unit of work that this process commits."""
+        self._watchers.append(watcher)
+
+    def _committed(self, work: UnitOfWork) -> None:
+        for watcher in self._watchers:
+            watcher(work)
+
+    async def authenticate(self, token: str) -> Caller:
+        """The caller a token stands for. Raises Unauthenticated, TenantSuspended, TenantArchived."""
+        return caller_of(await self.principals.of(token))
+
+    def system(self, record: TenantRecord) -> Caller:
+        """The system itself, at work for a tenant: it sees everything there."""
+        return Caller(record.tenant(), record.schema, record.cell, Actor(None, "system"), None)
+
+    async def react(self, reaction: Reaction, envelope: Envelope) -> None:
+        """Run a reaction for an event of a tenant. Unavailable while its tenant is nowhere to be found."""
+        record = await self.directory.get(envelope.tenant)
+        if record is None or record.state in ("purging", "purged"):
+            return
+        if not self.migrator.ready(record, reaction.service):
+            return  # the tenant does not use this service
+        if record.cell not in self.cells:
+            raise Unavailable(what=f"The cell {record.cell}")
+        await self.commands.react(self.system(record), reaction, envelope)
+
+    async def start(self) -> None:
+        """Begin the work that no request asks for: moving the journal, reacting to events."""
+        owner = str(self.settings.folder)
+        for name in self.cells:
+            reacting = [service for service in self.services if reactions_of(service)]
+            await self.logs[name].register(reacting)
+            self._begin(self.relays[name].run(), f"relay {name}")
+            for service in reacting:
+                follower = Follower(self.logs[name], self.letters[name], service, reactions_of(service), self.react, owner=owner)
+                self._begin(follower.run(), f"{service} follows {name}")
+
+    def _begin(self, work: Any, name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def stop(self) -> None:
+        """End that work and let go of the databases; what was committed waits for the next start."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        await self.cells.close()
+
+
+def caller_of(principal: Principal) -> Caller:
+    """A principal as the surfaces know it."""
+    return Caller(
+        principal.tenant,
+        principal.schema,
+        principal.cell,
+        principal.actor,
+        rights_of(principal.roles, principal.scopes),
+        principal.teams,
+        principal.territories,
+        principal.key_id,
+    )
