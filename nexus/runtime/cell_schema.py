@@ -1,7 +1,7 @@
 """Makes and upgrades the schema `nexus_cell` of one database."""
 
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import cast
 
 import psycopg
 
@@ -24,8 +24,7 @@ async def install(owner: psycopg.AsyncConnection[tuple[object, ...]]) -> int:
         found = await _version(owner)
         for number, name in _SCRIPTS.items():
             if number > found:
-                script = (files("nexus.runtime") / name).read_text("utf-8")
-                await owner.execute(cast(LiteralString, script))
+                await owner.execute((files("nexus.runtime") / name).read_bytes())
         return found
 
 

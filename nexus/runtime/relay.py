@@ -8,6 +8,7 @@ has one writer. No command ever waits for it. (docs/decisions/0005-event-log.md 
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +16,7 @@ from nexus.engines.event_log.embedded import EmbeddedEventLog
 from nexus.engines.oltp import DatabaseError, Oltp, Result, Statement, Timeout, Transaction, Unavailable
 from nexus.runtime.journal import Batch, JournalRow, digest
 
-__all__ = ["Relay", "RelayStats"]
+__all__ = ["Floor", "Relay", "RelayStats"]
 
 log = logging.getLogger("nexus.relay")
 
@@ -23,6 +24,7 @@ log = logging.getLogger("nexus.relay")
 # rows are read in the order of the index, whatever the planner thinks.
 _LOCK = Statement(
     """select position, greatest(at, clock_timestamp()),
+        pg_snapshot_xmin(pg_current_snapshot()), pg_snapshot_xmax(pg_current_snapshot()), (select last_value from nexus_cell.journal_seq_seq),
         set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)
     from nexus_cell.log_head for update"""
 )
@@ -65,7 +67,10 @@ _HEAD = Statement("update nexus_cell.log_head set position = $1::bigint, at = $2
 
 _TAKEN = Statement("delete from nexus_cell.journal where seq = any($1::bigint[])")
 
-_PEEK = Statement("select position, exists (select from nexus_cell.journal) from nexus_cell.log_head")
+_PEEK = Statement(
+    """select position, (select seq from nexus_cell.journal where seq > $1::bigint order by seq limit 1) is not null
+    from nexus_cell.log_head"""
+)
 
 
 @dataclass(slots=True)
@@ -78,6 +83,31 @@ class RelayStats:
     entries: int = 0
     refused: int = 0
     failures: int = 0
+
+
+class Floor:
+    """A seq up to which the journal is empty for good, so that a look does not step over all the dead rows before it.
+
+    (A long snapshot somewhere, an export, keeps vacuum from removing them: 100,000 of them cost each move 10 ms.) A row takes its
+    transaction's id before its seq. So if the sequence stood at S before a snapshot whose next id was N, ids from N on have seqs
+    above S; and once everything below N has ended and been looked at, no row up to S can still appear. S counts only after the move that read it
+    has committed, which makes the sequence's own progress durable: after a crash it does not hand out S again.
+    """
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._last: int | None = None
+        self._marks: deque[tuple[int, int]] = deque()
+
+    def moved(self, xmin: int, xmax: int, last: int, *, upto: int | None) -> None:
+        """A move has committed; `upto` is its last seq if it left rows behind. The ids are of a snapshot older than the look."""
+        if self._last is not None and len(self._marks) < 64:
+            self._marks.append((self._last, xmax))
+        while self._marks and self._marks[0][1] <= xmin:
+            self.seq = self._marks.popleft()[0]
+        if upto is not None:
+            self.seq = min(self.seq, upto)
+        self._last = last
 
 
 class Relay:
@@ -94,6 +124,7 @@ class Relay:
         self._patience = patience
         self._woken = asyncio.Event()
         self._more = False
+        self._floor = Floor()
         self.stats = RelayStats()
 
     def wake(self) -> None:
@@ -103,13 +134,19 @@ class Relay:
     async def run(self) -> None:
         """Move for ever. Loses nothing when cancelled or killed at any point; a database that is away is waited for."""
         pause, shortest, longest = self._look[0], *self._look
+        clock = asyncio.get_running_loop().time
+        doubt = clock() + 60
         while True:
+            if clock() > doubt:
+                # Once a minute look at everything, should a failover have turned the sequence back.
+                self._floor, doubt = Floor(), clock() + 60
             try:
                 woken = await self._wait(pause)
                 moved = await self._drain(woken)
                 pause = shortest if moved else min(pause * 1.5, longest)
             except (Unavailable, Timeout, DatabaseError) as error:
                 self.stats.failures += 1
+                self._floor = Floor()
                 log.warning("the relay could not move: %s", error)
                 pause = min(max(pause, shortest) * 2, 2.0)
 
@@ -123,14 +160,15 @@ class Relay:
     async def move(self) -> int:
         """Move the oldest rows that have committed: how many."""
         async with self._oltp.transaction(None, timeout=self._patience) as tx:
-            head, rows = await tx.run((_LOCK, ()), (_OLDEST, [b"0", b"%d" % self._batch]))
+            head, rows = await tx.run((_LOCK, ()), (_OLDEST, [b"%d" % self._floor.seq, b"%d" % self._batch]))
             if not rows.rows:
                 self._more = False
                 return 0
-            looked = int(cast(bytes, rows.rows[0][7]))
-            self._more = looked == self._batch or looked > len(rows.rows)
             batch = _batch(head, rows)
             await self._write(tx, batch)
+        looked = int(cast(bytes, rows.rows[0][7]))
+        self._more = looked == self._batch or looked > len(rows.rows)
+        self._floor.moved(*(int(cast(bytes, value)) for value in head.rows[0][2:5]), upto=int(batch.rows[-1].seq) if self._more else None)
         self._count(batch)
         self._events.publish(batch.events)
         return len(batch.rows)
@@ -146,7 +184,7 @@ class Relay:
     async def _drain(self, woken: bool) -> int:
         """After a wake-up move at once; otherwise look first, which locks and writes nothing."""
         if not woken:
-            position, waiting = (await self._oltp.run(None, (_PEEK, ()), timeout=self._patience))[0].rows[0]
+            position, waiting = (await self._oltp.run(None, (_PEEK, [b"%d" % self._floor.seq]), timeout=self._patience))[0].rows[0]
             self._events.notice(int(cast(bytes, position)))
             if waiting != b"t":
                 return 0

@@ -5,6 +5,7 @@ process learns of what another one moved from its own relay, which looks (runtim
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -106,12 +107,10 @@ class EmbeddedEventLog:
 
     async def wait(self, after: int, timeout: float) -> None:
         """Return when something stands after this position, or after `timeout` seconds."""
-        if self._known > after:
-            return
-        try:
-            await asyncio.wait_for(self._moved.wait(), timeout)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._known <= after:
+                    await self._moved.wait()
 
     async def position_at(self, moment: dt.datetime) -> int:
         """The position after which everything that committed at or after a moment stands: where a replay from a time begins."""
