@@ -53,10 +53,10 @@ def field(answer: PGresult, name: DiagnosticField) -> str | None:
 
 
 def error_of(answer: PGresult) -> DatabaseError | Unavailable:
-    """The error an answer reports. One without a sqlstate is libpq's own: the connection is gone; so are class 08 and 57P0x."""
+    """The error an answer reports. After a fatal one, or one of libpq's own (it has no sqlstate), the connection is gone."""
     sqlstate = field(answer, DiagnosticField.SQLSTATE)
     message = field(answer, DiagnosticField.MESSAGE_PRIMARY) or answer.error_message.decode("utf-8", "replace").strip()
-    if sqlstate is None or sqlstate.startswith(("08", "57P")):
+    if sqlstate is None or field(answer, DiagnosticField.SEVERITY_NONLOCALIZED) in ("FATAL", "PANIC"):
         return Unavailable(f"{LOST} ({message})")
     kind = _KINDS.get(sqlstate) or (InvalidText if sqlstate.startswith("22") else DatabaseError)
     return kind(

@@ -110,6 +110,7 @@ class Pipeline:
         if not self.alive:
             raise Unavailable("the connection to the database is closed; nothing was sent")
         request = self._enqueue(schema, calls, end)
+        self._stats.round_trips += 1
         try:
             self._fill(request, begin, role)
             self._sync(request)
@@ -177,7 +178,6 @@ class Pipeline:
         request.bystander = self._cancelling is not None
         self._queue.append(request)
         self._stats.in_flight += 1
-        self._stats.round_trips += 1
         return request
 
     def _fill(self, request: Request, begin: bool, role: bool) -> None:
@@ -305,16 +305,14 @@ class Pipeline:
             self.retire()
 
     def _forget(self, request: Request) -> bool:
-        """Drop the statements a request found prepared; true if there was one, so that sending it again may help."""
+        """Drop the statements a request took for prepared; true if there was one, so that sending it again may help."""
         fresh = request.prepares.values() if request.prepares else ()
-        found = False
-        for statement, _ in request.calls:
-            key = (request.schema, statement)
-            name = self._names.pop(key, None) if key not in fresh else None
+        assumed = [key for key in ((request.schema, statement) for statement, _ in request.calls) if key not in fresh]
+        for key in assumed:
+            name = self._names.pop(key, None)
             if name is not None:
                 self._evicted.append(name)
-                found = True
-        return found
+        return bool(assumed)
 
     def _finish(self, request: Request) -> None:
         self._stats.in_flight -= 1
