@@ -6,6 +6,7 @@ Only the process that holds the lease writes: each statement names the owner, an
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -128,11 +129,11 @@ _ACTIVE: Final = Statement(
 )
 _BEAT: Final = Statement(
     "UPDATE nexus_control.activation SET lease_until = clock_timestamp() + $2::interval"
-    " WHERE owner = $1 AND state IN ('running', 'undoing')"
+    " WHERE owner = $1 AND state IN ('running', 'undoing') AND id = ANY ($3::uuid[])"
 )
 _TAKE: Final = Statement(
     "UPDATE nexus_control.activation SET owner = $1, lease_until = clock_timestamp() + $2::interval WHERE id IN (SELECT id"
-    " FROM nexus_control.activation WHERE state IN ('running', 'undoing') AND owner <> $1 AND ($3 OR lease_until < clock_timestamp())"
+    " FROM nexus_control.activation WHERE state IN ('running', 'undoing') AND id <> ALL ($3::uuid[]) AND ($4 OR lease_until < clock_timestamp())"
     " FOR UPDATE SKIP LOCKED) RETURNING id"
 )
 _CANCEL: Final = Statement("UPDATE nexus_control.activation SET cancel = true WHERE id = $1 AND state = 'running' RETURNING id")
@@ -230,13 +231,13 @@ class Store:
         if await self._one(_ACTIVE, id, self.owner, key_given, n, ms) != b"1":
             raise LeaseLost(str(id))
 
-    async def beat(self) -> None:
+    async def beat(self, running: Iterable[UUID]) -> None:
         """Stay the owner of what this process runs."""
-        await self._oltp.run(None, (_BEAT, self._mine))
+        await self._oltp.run(None, (_BEAT, [*self._mine, encode(tuple(running))]))
 
-    async def take(self, *, everything: bool = False) -> list[UUID]:
-        """Take over activations whose owner is gone; `everything` where no other process can be there."""
-        (result,) = await self._oltp.run(None, (_TAKE, [*self._mine, encode(everything)]))
+    async def take(self, running: Iterable[UUID], *, everything: bool = False) -> list[UUID]:
+        """Take over what nobody runs any more, beside what runs here; `everything` where no other process can be there."""
+        (result,) = await self._oltp.run(None, (_TAKE, [*self._mine, encode(tuple(running)), encode(everything)]))
         return [UUID((row[0] or b"").decode()) for row in result.rows]
 
     async def cancel(self, id: UUID) -> bool:

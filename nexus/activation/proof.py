@@ -1,0 +1,91 @@
+"""The proof: the new owner logs in with the new key and works, through the public API, and every answer is checked."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from nexus.activation.work import Work
+from nexus.core.problem import Problem
+from nexus.services.auth.api import RenewApiKey
+
+_PERSON = {"name": "First Lead", "email": "first.lead@example.com"}
+
+
+class ProofFailed(Problem, status=500):
+    """{asked} answered {answered}"""
+
+    asked: str
+    answered: str
+
+
+class _Client:
+    """The owner's way in. Each line of `lines` is a request that answered as it must."""
+
+    def __init__(self, work: Work, token: str) -> None:
+        self._api = work.platform.api
+        self._token = token
+        self.lines: list[str] = []
+
+    async def ask(self, method: str, path: str, body: Any = None, *, status: int, shows: str) -> Any:
+        """Ask and insist on the status; `shows` says what it proves."""
+        got, answer = await self._api(method, f"/api/v1/{path}", self._token, body)
+        if got != status:
+            raise ProofFailed(asked=f"{method} /api/v1/{path}", answered=f"{got}: {_said(answer)}")
+        self.lines.append(shows)
+        return answer
+
+    def insist(self, holds: bool, what: str) -> None:
+        """What an answer must say."""
+        if not holds:
+            raise ProofFailed(asked=what, answered="otherwise")
+
+
+def _said(answer: Any) -> str:
+    return str(answer.get("detail") or answer.get("title") or answer) if isinstance(answer, dict) else str(answer)[:200]
+
+
+def plan(work: Work) -> str:
+    """What would be tried."""
+    return "As the new owner: log in" + (", create a lead, convert it, find the contact, read the deal back" if _has_crm(work) else "")
+
+
+def _has_crm(work: Work) -> bool:
+    return "crm" in work.service_names()
+
+
+async def verify(work: Work) -> dict[str, Any]:
+    """Work with the tenant as its owner. After a crash the credential is gone with the process, so the key gets a new secret first."""
+    if work.token is None:
+        work.token = await new_secret(work)
+    client = _Client(work, work.token)
+    me = await client.ask("GET", "auth/reports/me", status=200, shows="logged in as the owner with the new key")
+    client.insist(me["items"][0]["id"] == work.outputs["seed"]["owner_id"], "the key is the owner's")
+    if _has_crm(work):
+        await _sell(client)
+    return {"proof": client.lines}
+
+
+async def _sell(client: _Client) -> None:
+    """A lead becomes a contact with a deal, is found, and is taken back: the business starts empty."""
+    lead = await client.ask("POST", "crm/leads", _PERSON, status=201, shows="created a lead")
+    where = f"crm/leads/{lead['id']}"
+    await client.ask("POST", f"{where}/qualify", {}, status=200, shows="qualified it")
+    made = await client.ask(
+        "POST", f"{where}/convert", {"deal_name": "First deal"}, status=200, shows="converted it into a contact and a deal"
+    )
+    found = await client.ask("GET", f"crm/contacts?q={quote(_PERSON['name'])}", status=200, shows="found the contact by its name")
+    client.insist([one["id"] for one in found["items"]] == [made["contact_id"]], "the search finds the contact and nothing else")
+    deal = await client.ask("GET", f"crm/deals/{made['deal_id']}?expand=stage", status=200, shows="read the deal back")
+    client.insist(deal["name"] == "First deal", "the deal is the one that was made")
+    await client.ask("POST", f"{where}/unconvert", {}, status=200, shows="took the conversion back")
+
+
+async def new_secret(work: Work) -> str:
+    """Give the owner's key a new secret, as the platform itself."""
+    record = await work.record()
+    command = RenewApiKey(api_key_id=work.outputs["seed"]["key_id"])
+    answer, _ = await work.platform.host.run(work.platform.system(record), command)
+    work.platform.principals.evict(record.id)
+    token: str = answer.token
+    return token

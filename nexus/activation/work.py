@@ -1,0 +1,82 @@
+"""One activation under way: what its steps share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from nexus.activation.business import read
+from nexus.activation.platform import SERVICES, Platform
+from nexus.activation.presets import Preset
+from nexus.activation.resolve import ResolvedBusiness, preset_of, resolve
+from nexus.runtime.directory import TenantRecord, schema_of
+from nexus.runtime.migrations import with_needs
+
+
+@dataclass(slots=True)
+class Work:
+    """What the steps of one activation know. `outputs` are recorded and come back after a crash; `token` is not and does not."""
+
+    platform: Platform
+    id: UUID
+    tenant_id: UUID
+    request: dict[str, Any]
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    token: str | None = None
+    """The owner's one-time credential, while this process has it."""
+    _business: ResolvedBusiness | None = None
+    _preset: Preset | None = None
+
+    @property
+    def business(self) -> ResolvedBusiness:
+        """The business with every value filled in. Raises InvalidBusiness."""
+        if self._business is None:
+            self._business = resolve(read(self.request))
+        return self._business
+
+    @property
+    def preset(self) -> Preset:
+        """What the business starts with. Raises UnknownPreset."""
+        if self._preset is None:
+            self._preset = preset_of(self.business)
+        return self._preset
+
+    @property
+    def schema(self) -> str:
+        return schema_of(self.tenant_id)
+
+    async def record(self) -> TenantRecord:
+        """The tenant as the control plane has it."""
+        found = await self.platform.directory.get(self.tenant_id)
+        if found is None:
+            raise LookupError(f"there is no tenant {self.tenant_id}")
+        return found
+
+    def service_names(self) -> list[str]:
+        """The services that the tenant gets now: those of the preset that are installed, and those every tenant has."""
+        platform = self.platform
+        return [service.name for service in with_needs([*SERVICES, *self.preset.services], platform.services)]
+
+    def waiting(self) -> list[str]:
+        """The services of the preset that are not installed here."""
+        return [name for name in self.preset.services if name not in self.platform.services]
+
+    def kept(self) -> dict[str, Any]:
+        """What the control plane keeps of the preset, so that anyone can see what the tenant was made of."""
+        preset, business = self.preset, self.business
+        return {
+            "industry": preset.industry,
+            "modules": preset.modules,
+            "size": preset.size,
+            "languages": preset.languages,
+            "version": preset.version,
+            "layers": msgspec.to_builtins(preset.layers),
+            "services": preset.services,
+            "terms": preset.terms,
+            "branding": msgspec.to_builtins(business.branding),
+            "plan": business.plan,
+            "region": business.region,
+        }
