@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -55,8 +55,8 @@ class Ready:
     findings: list[str]
 
 
-@contextlib.contextmanager
-def _only_one(settings: Settings, url: str) -> AsyncIterator[None]:  # type: ignore[misc]
+@contextmanager
+def _only_one(settings: Settings, url: str) -> Generator[None]:
     """Hold the data folder. The kernel lets go of the lock however this process ends."""
     file = settings.folder / "running.json"
     settings.folder.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,8 @@ def _listen(settings: Settings) -> socket.socket:
         raise PortTaken(f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}. Set NEXUS_PORT to another.") from None
 
 
-@contextlib.asynccontextmanager
-async def engines(settings: Settings) -> AsyncIterator[str]:
+@asynccontextmanager
+async def engines(settings: Settings) -> AsyncGenerator[str]:
     """The URL of the first database: the one that was given, or an embedded server for as long as the context lasts."""
     if settings.database_url:
         yield settings.database_url
@@ -96,8 +96,8 @@ async def engines(settings: Settings) -> AsyncIterator[str]:
         await server.stop()
 
 
-@contextlib.asynccontextmanager
-async def node_of(settings: Settings) -> AsyncIterator[tuple[Node, list[str]]]:
+@asynccontextmanager
+async def node_of(settings: Settings) -> AsyncGenerator[tuple[Node, list[str]]]:
     """A node on its databases, its own work not begun; with what could not be secured there."""
     async with engines(settings) as url:
         cells, findings = await open_cells(url, settings)
@@ -132,7 +132,14 @@ async def serve(settings: Settings, say: Callable[[Ready], None]) -> None:
             await node.start()
             app = App(node.rest, node.authenticate, await pages(node, url), body_limit=settings.body_limit)
             config = uvicorn.Config(
-                app, http="httptools", ws="none", lifespan="off", access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=10
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=10,
             )
 
             def ready() -> None:

@@ -6,5 +6,7 @@ import typer
 
 from nexus.cli import up
 
-app = typer.Typer(name="nexus", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="NEXUS Business Operating System.")
+app = typer.Typer(
+    name="nexus", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="NEXUS Business Operating System."
+)
 up.register(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import NoReturn
 
 import psycopg
 import typer
@@ -41,7 +42,7 @@ def settings_or_exit() -> Settings:
     return settings
 
 
-def fail(message: str, code: int = 1) -> None:
+def fail(message: str, code: int = 1) -> NoReturn:
     """Say what is wrong and end."""
     Console(stderr=True).print(message, style="bold red", highlight=False)
     raise typer.Exit(code)

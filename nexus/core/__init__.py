@@ -26,7 +26,7 @@ from nexus.core import fields as f
 from nexus.core.entity import Entity
 from nexus.core.flow import Flow, IllegalMove, Move
 from nexus.core.ids import uuid7
-from nexus.core.message import Command, Event, Query, answers, handles, on
+from nexus.core.message import Command, Event, Query, Rows, answers, handles, on
 from nexus.core.policy import Me, Sight, role
 from nexus.core.problem import Conflict, FieldError, Forbidden, Invalid, NotFound, Problem
 from nexus.core.service import Service
@@ -60,6 +60,7 @@ __all__ = [
     "Problem",
     "Prose",
     "Query",
+    "Rows",
     "Select",
     "Service",
     "Sight",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -32,31 +32,31 @@ def _known(kind: str, **more: Any) -> dict[str, Facts]:
     return {"nexus": Facts(kind=kind, read_only=True, **more)}
 
 
-_SPECIFIERS = (
-    mapped_column,
-    f.text,
-    f.long_text,
-    f.email,
-    f.phone,
-    f.url,
-    f.currency,
-    f.money,
-    f.decimal,
-    f.quantity,
-    f.int_,
-    f.bool_,
-    f.date,
-    f.instant,
-    f.enum_,
-    f.state,
-    f.uuid,
-    f.ref,
-    f.json,
-    f.tags,
+@dataclass_transform(
+    kw_only_default=True,
+    field_specifiers=(
+        mapped_column,
+        f.text,
+        f.long_text,
+        f.email,
+        f.phone,
+        f.url,
+        f.currency,
+        f.money,
+        f.decimal,
+        f.quantity,
+        f.int_,
+        f.bool_,
+        f.date,
+        f.instant,
+        f.enum_,
+        f.state,
+        f.uuid,
+        f.ref,
+        f.json,
+        f.tags,
+    ),
 )
-
-
-@dataclass_transform(kw_only_default=True, field_specifiers=_SPECIFIERS)
 class EntityMeta(DCTransformDeclarative):
     """Tells type checkers that f.text(), f.money() ... declare constructor arguments."""
 
@@ -96,10 +96,8 @@ class Entity(MappedAsDataclass, DeclarativeBase, metaclass=EntityMeta, kw_only=T
     )
     updated_by: Mapped[UUID | None] = mapped_column(sa.Uuid(), default=None, init=False, info=_known("ref", refers_to="auth.user"))
     version: Mapped[int] = mapped_column(sa.Integer(), default=1, server_default="1", init=False, info=_known("int"))
-    archived_at: Mapped[dt.datetime | None] = mapped_column(
-        sa.DateTime(timezone=True), default=None, init=False, info=_known("instant")
-    )
-    tags: Mapped[list[str]] = f.tags()
+    archived_at: Mapped[dt.datetime | None] = mapped_column(sa.DateTime(timezone=True), default=None, init=False, info=_known("instant"))
+    tags: Mapped[list[str]] = f.tags(default_factory=list)
     external_refs: Mapped[dict[str, str]] = f.json(
         dict[str, str], default_factory=dict, help="The record's id in other systems, by system; what makes an import repeatable."
     )
@@ -130,6 +128,14 @@ class Entity(MappedAsDataclass, DeclarativeBase, metaclass=EntityMeta, kw_only=T
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
+
+
+AnyTable: TypeAlias = "sa.Table[Any]"
+
+
+def table_of(entity: type[Entity]) -> AnyTable:
+    """The declared table of an entity."""
+    return cast(AnyTable, entity.__table__)
 
 
 def facts(column: sa.Column[Any]) -> Facts:

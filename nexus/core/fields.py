@@ -7,7 +7,7 @@ every surface is derived from them. A field whose default is None is optional; o
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, TypedDict, Unpack
@@ -68,7 +68,7 @@ class Common(TypedDict, total=False):
     example: Any
 
 
-def _column(type_: Any, kind: str, common: Common, **facts: Any) -> Any:
+def _column(type_: Any, kind: str, common: Mapping[str, Any], **facts: Any) -> Any:
     given: dict[str, Any] = dict(common)
     column: dict[str, Any] = {name: given.pop(name) for name in ("default", "default_factory", "index") if name in given}
     constraint = facts.pop("foreign_key", None)
@@ -142,8 +142,12 @@ def instant(**common: Unpack[Common]) -> Any:
     return _column(sa.DateTime(timezone=True), "instant", {"example": "2026-03-31T09:30:00Z", **common})
 
 
+def _words(kind: type[enum.StrEnum]) -> list[str]:
+    return [member.value for member in kind]
+
+
 def _enum(of: type[enum.StrEnum]) -> sa.Enum:
-    return sa.Enum(of, native_enum=False, create_constraint=False, length=40, values_callable=lambda kind: [member.value for member in kind])
+    return sa.Enum(of, native_enum=False, create_constraint=False, length=40, values_callable=_words)
 
 
 def enum_(of: type[enum.StrEnum], **common: Unpack[Common]) -> Any:
@@ -151,9 +155,9 @@ def enum_(of: type[enum.StrEnum], **common: Unpack[Common]) -> Any:
     return _column(_enum(of), "enum", common, of=of)
 
 
-def state(*, default: enum.StrEnum, **common: Unpack[Common]) -> Any:
+def state(*, default: enum.StrEnum, label: str | None = None, help: str | None = None, index: bool = True) -> Any:
     """A choice that only a Flow may change."""
-    facts: Common = {"index": True, **common, "default": default}
+    facts = {"index": index, "default": default, "label": label, "help": help}
     return _column(_enum(type(default)), "enum", facts, of=type(default), state=True)
 
 
@@ -162,9 +166,7 @@ def uuid(**common: Unpack[Common]) -> Any:
     return _column(sa.Uuid(), "uuid", common)
 
 
-def ref(
-    target: str, *, on_delete: Literal["RESTRICT", "CASCADE", "SET NULL", "NOTHING"] = "RESTRICT", **common: Unpack[Common]
-) -> Any:
+def ref(target: str, *, on_delete: Literal["RESTRICT", "CASCADE", "SET NULL", "NOTHING"] = "RESTRICT", **common: Unpack[Common]) -> Any:
     """The id of another entity, `service.entity`; a foreign key within the service, a plain id across services.
 
     NOTHING makes no foreign key: for one side of two entities that refer to each other, since one table must be made first.
@@ -179,5 +181,5 @@ def json(of: Any = None, **common: Unpack[Common]) -> Any:
 
 def tags(**common: Unpack[Common]) -> Any:
     """A set of short words, searchable one by one."""
-    facts: Common = {"default_factory": list, "example": ["vip"], **common}
+    facts = {"default_factory": list, "example": ["vip"], **common}
     return _column(pg.JSONB(), "tags", facts, of=list[str])

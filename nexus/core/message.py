@@ -6,7 +6,7 @@ import datetime as dt
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -21,7 +21,8 @@ E = TypeVar("E", bound="Event")
 C = TypeVar("C", bound="Command[Any]")
 Q = TypeVar("Q", bound="Query")
 
-type_hints = get_type_hints
+Rows: TypeAlias = Select[*tuple[Any, ...]]
+"""A select of any columns: what a query is compiled to."""
 
 
 class Command(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,7 +106,7 @@ class Answer:
     """Who compiles a query to a statement."""
 
     query: type[Query]
-    select: Callable[[Any, Sight], Select[Any]]
+    select: Callable[[Any, Sight], Rows]
     needs: str
     name: str
 
@@ -117,7 +118,7 @@ ANSWERS: dict[type[Query], Answer] = {}
 
 def _first_parameter(function: Callable[..., Any]) -> Any:
     name = next(iter(inspect.signature(function).parameters))
-    return get_type_hints(function, localns={"Tx": Any, "Sight": Any, "Select": Any})[name]
+    return get_type_hints(function, localns={"Tx": Any, "Sight": Any, "Select": Any, "Rows": Any})[name]
 
 
 def handles(command: type[C], *, needs: str) -> Callable[[Callable[[C, Tx], Awaitable[R]]], Callable[[C, Tx], Awaitable[R]]]:
@@ -144,13 +145,13 @@ def on(event: type[E]) -> Callable[[Callable[[E, Tx], Awaitable[None]]], Callabl
     return register
 
 
-def answers(query: type[Q], *, needs: str) -> Callable[[Callable[[Q, Sight], Select[Any]]], Callable[[Q, Sight], Select[Any]]]:
+def answers(query: type[Q], *, needs: str) -> Callable[[Callable[[Q, Sight], Rows]], Callable[[Q, Sight], Rows]]:
     """Make a function the compiler of a query: it returns the one SELECT whose rows are the answer.
 
     Every entity it reads must be narrowed by `sight(Entity)`, so that a report never shows more than a list would.
     """
 
-    def register(select: Callable[[Q, Sight], Select[Any]]) -> Callable[[Q, Sight], Select[Any]]:
+    def register(select: Callable[[Q, Sight], Rows]) -> Callable[[Q, Sight], Rows]:
         if _first_parameter(select) is not query or query in ANSWERS:
             raise TypeError(f"{select.__qualname__} cannot answer {query.__qualname__}")
         ANSWERS[query] = Answer(query, select, needs, select.__name__.replace("_", "-"))

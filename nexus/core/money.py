@@ -17,9 +17,7 @@ _TWO = frozenset(
     UAH USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG""".split()
 )
 
-SCALES: dict[str, int] = (
-    dict.fromkeys(sorted(_NONE), 0) | dict.fromkeys(sorted(_TWO), 2) | dict.fromkeys(sorted(_THREE), 3) | dict.fromkeys(sorted(_FOUR), 4)
-)
+SCALES: dict[str, int] = {code: decimals for decimals, codes in ((0, _NONE), (2, _TWO), (3, _THREE), (4, _FOUR)) for code in sorted(codes)}
 """Decimals of every ISO 4217 currency, by its code."""
 
 

@@ -19,12 +19,12 @@ class Me:
     @staticmethod
     def leads(team: Any) -> sa.ColumnElement[bool]:
         """Whether the caller is in the team whose id is in this column."""
-        return team == sa.any_(sa.cast(sa.bindparam("me_teams"), sa.ARRAY(sa.Uuid())))
+        return sa.type_coerce(team, sa.Uuid()) == sa.any_(sa.cast(sa.bindparam("me_teams"), sa.ARRAY(sa.Uuid())))
 
     @staticmethod
     def covers(territory: Any) -> sa.ColumnElement[bool]:
         """Whether the territory in this column is one of the caller's, or below one of them."""
-        return territory == sa.any_(sa.cast(sa.bindparam("me_territories"), sa.ARRAY(sa.Uuid())))
+        return sa.type_coerce(territory, sa.Uuid()) == sa.any_(sa.cast(sa.bindparam("me_territories"), sa.ARRAY(sa.Uuid())))
 
 
 Condition = Callable[[type[Me]], sa.ColumnElement[bool]]

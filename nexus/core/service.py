@@ -56,7 +56,7 @@ class Service:
         mine = {mapper.local_table: mapper.class_ for mapper in Entity.registry.mappers if mapper.class_.service() == self.name}
         return [mine[table] for table in Entity.metadata.sorted_tables if table in mine]
 
-    def flows(self) -> list[Flow[object]]:
+    def flows(self) -> list[Flow[Any]]:
         return [flow for flow in FLOWS if flow.column.class_.service() == self.name]
 
     def handlers(self) -> list[Handler]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.dml import Delete, Update
 
 from nexus.core.entity import Entity
-from nexus.core.message import Command, Event
+from nexus.core.message import Command, Event, Rows
 
 N = TypeVar("N", bound=Entity)
 V = TypeVar("V", bound=Event)
@@ -69,7 +69,7 @@ class Tx(ABC):
         """How many records meet the conditions."""
 
     @abstractmethod
-    async def rows(self, select: sa.Select[Any]) -> builtins.list[dict[str, Any]]:
+    async def rows(self, select: Rows) -> builtins.list[dict[str, Any]]:
         """The rows of a select as JSON values: money and decimals are strings, instants RFC 3339."""
 
     @abstractmethod

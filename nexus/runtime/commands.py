@@ -21,7 +21,9 @@ ATTEMPTS: Final = 6
 CLAIM: Final = Statement("INSERT INTO {s}.nexus_idempotency (key, actor, request_hash) VALUES ($1, $2, $3)")
 INBOX: Final = Statement("INSERT INTO {s}.nexus_inbox (event_id, reaction) VALUES ($1, $2)")
 INBOX_CONSTRAINT: Final = "pk_nexus_inbox"
-STORE: Final = Statement("UPDATE {s}.nexus_idempotency SET status = $4, headers = $5, body = $6 WHERE key = $1 AND actor = $2 AND request_hash = $3")
+STORE: Final = Statement(
+    "UPDATE {s}.nexus_idempotency SET status = $4, headers = $5, body = $6 WHERE key = $1 AND actor = $2 AND request_hash = $3"
+)
 
 
 class Commands:

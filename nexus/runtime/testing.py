@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar, cast
 from uuid import UUID
@@ -75,6 +75,11 @@ class Harness:
         self._process = _Process(oltp, self._committed)
         self._app = App(Rest(self._process, self._services), self._authenticate, [], body_limit=32 << 20)
 
+    @property
+    def statistics(self) -> Any:
+        """The engine's counters: round trips, statements, reconnects."""
+        return getattr(self._oltp, "stats")  # noqa: B009 - an engine may have none
+
     async def _authenticate(self, token: str) -> Caller:
         return self.caller
 
@@ -90,7 +95,7 @@ class Harness:
         return Harness(self._oltp, caller, self._services)
 
     @asynccontextmanager
-    async def _work(self) -> AsyncIterator[UnitOfWork]:
+    async def _work(self) -> AsyncGenerator[UnitOfWork]:
         async def refuse(work: UnitOfWork, command: Command[Any]) -> Any:
             raise AssertionError("a test's own unit of work calls no command")
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.dml import Delete, Update
 
 from nexus.core.entity import Entity
-from nexus.core.message import Command, Event
+from nexus.core.message import Command, Event, Rows
 from nexus.core.problem import NotFound
 from nexus.core.tx import Actor, Tenant, Tx
 from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Transaction
@@ -133,7 +133,7 @@ class UnitOfWork(Tx):
             return fresh
         entity, before = known
         if records.snapshot(entity) == before:
-            entity.__dict__.update({name: fresh.__dict__[name] for name in records.shape.fields})
+            records.refresh(entity, fresh)
             self._known[fresh.id] = (entity, records.snapshot(entity))
         return entity
 
@@ -141,7 +141,7 @@ class UnitOfWork(Tx):
         (result,) = await self.ask(call(sa.select(sa.func.count()).select_from(kind).where(*where), self._caller))
         return int(result.rows[0][0] or 0)
 
-    async def rows(self, select: sa.Select[Any]) -> builtins.list[dict[str, Any]]:
+    async def rows(self, select: Rows) -> builtins.list[dict[str, Any]]:
         statement = sa.select(sa.func.row_to_json(sa.literal_column("x"))).select_from(select.subquery("x"))
         (result,) = await self.ask(call(statement, self._caller))
         return [msgspec.json.decode(row[0] or b"null") for row in result.rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -55,15 +55,15 @@ class Filter:
         if not isinstance(tree, dict) or depth > 8:
             raise Invalid.of(FieldError("where", 'takes an object such as {"or": [{"stage": "open"}, {"amount": {"gte": 100}}]}'))
         parts: list[tuple[Callable[[sa.FromClause], Any], Any]] = []
-        for name, value in tree.items():
+        for name, value in cast(dict[str, Any], tree).items():
             if name in ("and", "or"):
                 if not isinstance(value, list) or not value:
                     raise Invalid.of(FieldError(f"where.{name}", "takes a list of conditions"))
-                parts.append(_joined(name, [self._node(shape, hidden, one, depth + 1) for one in value]))
+                parts.append(_joined(name, [self._node(shape, hidden, one, depth + 1) for one in _several(value)]))
             elif name == "not":
                 parts.append(_negated(self._node(shape, hidden, value, depth + 1)))
             elif isinstance(value, dict):
-                parts += [self._leaf(shape, hidden, name, op, one) for op, one in value.items()]
+                parts += [self._leaf(shape, hidden, name, op, one) for op, one in cast(dict[str, Any], value).items()]
             else:
                 parts.append(self._leaf(shape, hidden, name, "eq", value))
         return _joined("and", parts) if parts else (lambda table: sa.true(), "true")
@@ -71,11 +71,17 @@ class Filter:
     def _leaf(self, shape: Shape, hidden: frozenset[str], name: str, op: str, raw: Any) -> tuple[Callable[[sa.FromClause], Any], Any]:
         known = shape.fields.get(name)
         if known is None or name in hidden:
-            raise Invalid.of(FieldError(name, f"is not a field of {shape.name}; it has {', '.join(n for n in shape.fields if n not in hidden)}"))
+            raise Invalid.of(
+                FieldError(name, f"is not a field of {shape.name}; it has {', '.join(n for n in shape.fields if n not in hidden)}")
+            )
         if op not in OPERATORS:
             raise Invalid.of(FieldError(f"{name}[{op}]", f"is not an operator; there are {', '.join(OPERATORS)}"))
         bound = self._bind(_value(known, op, raw))
         return (lambda table: _condition(table.c[name], known, op, bound)), (name, op)
+
+
+def _several(value: Any) -> list[Any]:
+    return list(value)
 
 
 def _joined(word: str, parts: list[tuple[Callable[[sa.FromClause], Any], Any]]) -> tuple[Callable[[sa.FromClause], Any], Any]:
@@ -103,7 +109,7 @@ def _value(known: Field, op: str, raw: Any) -> Any:
         if known.facts.kind in ("json", "tags"):
             raise Invalid.of(FieldError(label, "can be filtered by contains and null only"))
         if op in ("in", "nin"):
-            several = raw if isinstance(raw, list) else str(raw).split(",")
+            several = _several(raw) if isinstance(raw, list) else str(raw).split(",")
             return tuple(msgspec.convert(one, known.type(), strict=False) for one in several)
         return msgspec.convert(raw, known.type(), strict=False)
     except msgspec.ValidationError as error:

@@ -59,8 +59,8 @@ class Rights:
     def hidden(self, kind: type[Entity]) -> frozenset[str]:
         """Fields that stay null: those that every role which reads the entity hides."""
         if kind not in self._hidden:
-            masks = [role.hides.get(kind, frozenset[str]()) for role in self._readers(kind)]
-            self._hidden[kind] = frozenset.intersection(*masks) if masks else frozenset[str]()
+            masks: list[frozenset[str]] = [role.hides.get(kind, frozenset[str]()) for role in self._readers(kind)]
+            self._hidden[kind] = functools.reduce(frozenset[str].intersection, masks) if masks else frozenset[str]()
         return self._hidden[kind]
 
 

@@ -17,7 +17,7 @@ from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.filters import Filter, parse, prefix_query
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Shape, by_name
-from nexus.surfaces.sql import Compiled, compiled
+from nexus.surfaces.sql import Compiled, compiled, constant
 
 RESERVED: Mapping[str, None] = dict.fromkeys(("q", "sort", "cursor", "limit", "fields", "expand", "count", "archived"))
 MAX_LIMIT = 500
@@ -46,8 +46,13 @@ def _expanded(shape: Shape, table: sa.FromClause, rights: Rights, name: str, inn
     assert target is not None
     alias = target.table.alias()
     wanted = projection(target, alias, rights, None, tuple((one, ()) for one in inner))
-    row = sa.select(*wanted).where(alias.c.id == table.c[field.name], *_seen(target.entity, alias, rights)).correlate(table).subquery(f"the_{name}")
-    return sa.select(sa.func.row_to_json(sa.literal_column(f"the_{name}"))).select_from(row).scalar_subquery().label(name)
+    row = (
+        sa.select(*wanted)
+        .where(alias.c.id == table.c[field.name], *_seen(target.entity, alias, rights))
+        .correlate(table)
+        .subquery(f"the_{name}")
+    )
+    return sa.select(sa.func.row_to_json(constant(f"the_{name}"))).select_from(row).scalar_subquery().label(name)
 
 
 def _seen(entity: type[Entity], table: sa.FromClause, rights: Rights) -> list[sa.ColumnElement[bool]]:
@@ -65,7 +70,7 @@ def get_statement(shape: Shape, rights: Rights, fields: frozenset[str] | None, e
         .where(table.c.id == sa.bindparam("id", type_=sa.Uuid()), *_seen(shape.entity, table, rights))
         .subquery("x")
     )
-    return compiled(sa.select(sa.func.row_to_json(sa.literal_column("x")), sa.literal_column("x.version")).select_from(inner))
+    return compiled(sa.select(sa.func.row_to_json(constant("x")), constant("x.version")).select_from(inner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +180,15 @@ def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compil
         sa.select(*projection(shape, table, rights, request.fields, request.expand), *keys)
         .where(*where, *_after(shape, table, request))
         .order_by(*_order(shape, table, request.sort))
-        .limit(sa.literal_column(str(request.limit + 1)))
+        .limit(constant(str(request.limit + 1)))
         .cte("page")
     )
-    shown = sa.select(*[column for column in page.c if not column.name.startswith("_k")]).limit(sa.literal_column(str(request.limit)))
+    shown = sa.select(*[column for column in page.c if not column.name.startswith("_k")]).limit(constant(str(request.limit)))
     rows = shown.subquery("x")
-    body = sa.select(sa.func.coalesce(sa.func.json_agg(sa.literal_column("x")), sa.literal_column("'[]'::json"))).select_from(rows)
-    last = sa.select(sa.func.json_build_array(*[page.c[key.name] for key in keys])).offset(sa.literal_column(str(request.limit - 1)))
-    more = sa.select(sa.func.count() > sa.literal_column(str(request.limit))).select_from(page)
-    columns: list[Any] = [body.scalar_subquery(), more.scalar_subquery(), last.limit(sa.literal_column("1")).scalar_subquery()]
+    body = sa.select(sa.func.coalesce(sa.func.json_agg(constant("x")), constant("'[]'::json"))).select_from(rows)
+    last = sa.select(sa.func.json_build_array(*[page.c[key.name] for key in keys])).offset(constant(str(request.limit - 1)))
+    more = sa.select(sa.func.count() > constant(str(request.limit))).select_from(page)
+    columns: list[Any] = [body.scalar_subquery(), more.scalar_subquery(), last.limit(constant("1")).scalar_subquery()]
     if request.count != "none":
         columns.append(_count(table, where, request).scalar_subquery())
     return compiled(sa.select(*columns))
@@ -193,8 +198,8 @@ def _standing(table: sa.FromClause, request: ListRequest) -> list[sa.ColumnEleme
     """Conditions that hold for every page: text search, and what is archived."""
     conditions: list[sa.ColumnElement[bool]] = []
     if request.searching:
-        vector: sa.ColumnElement[Any] = sa.literal_column(f"{table.schema}.{table.name}.search")  # type: ignore[attr-defined]
-        simple: sa.ColumnElement[Any] = sa.literal_column("'simple'::regconfig")
+        vector: sa.ColumnElement[Any] = constant(f"{table.schema}.{table.name}.search")  # type: ignore[attr-defined]
+        simple: sa.ColumnElement[Any] = constant("'simple'::regconfig")
         conditions.append(vector.op("@@")(sa.func.to_tsquery(simple, sa.bindparam("q", type_=sa.Text()))))
     if request.archived != "any":
         empty = table.c.archived_at.is_(None)
@@ -205,7 +210,7 @@ def _standing(table: sa.FromClause, request: ListRequest) -> list[sa.ColumnEleme
 def _count(table: sa.FromClause, where: list[sa.ColumnElement[bool]], request: ListRequest) -> sa.Select[Any]:
     if request.count == "exact":
         return sa.select(sa.func.count()).select_from(table).where(*where)
-    some = sa.select(sa.literal_column("1")).select_from(table).where(*where).limit(sa.literal_column(str(COUNT_CAP + 1))).subquery("some")
+    some = sa.select(constant("1")).select_from(table).where(*where).limit(constant(str(COUNT_CAP + 1))).subquery("some")
     return sa.select(sa.func.count()).select_from(some)
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from nexus.core.entity import Entity
 from nexus.engines.oltp import Call, Statement
+from nexus.surfaces.kept import kept
 from nexus.surfaces.shapes import Field, Shape, shape_of
 from nexus.surfaces.sql import encode
 from nexus.surfaces.writes import record_type, stored
@@ -50,9 +51,14 @@ class Records:
         """An object of the entity from its JSON."""
         record = self._decoder.decode(row)
         entity: Entity = self._manager.new_instance()
-        for name in self.shape.fields:
-            entity.__dict__[name] = getattr(record, name)
+        self.refresh(entity, record)
         return entity
+
+    def refresh(self, entity: Entity, source: Any) -> None:
+        """Give an object the values of another one or of a record, without its class noticing a change."""
+        values: dict[str, Any] = vars(entity)
+        for name in self.shape.fields:
+            values[name] = getattr(source, name)
 
     def values(self, entity: Entity) -> dict[str, Any]:
         """Every column of an object, by name; those only the database knows yet are left out."""
@@ -92,7 +98,7 @@ def _type(field: Field) -> Any:
     return type_ | None if field.nullable else type_
 
 
-@functools.lru_cache(maxsize=4096)
+@kept
 def _update(kind: type[Entity], names: tuple[str, ...]) -> Statement:
     shape = shape_of(kind)
     fields = [shape.fields[name] for name in names]
@@ -116,7 +122,7 @@ def changeable(name: str) -> bool:
     return name not in _BASE
 
 
-@functools.cache
+@kept
 def records_of(kind: type[Entity]) -> Records:
     """The reader and writer of an entity, made on first use."""
     return Records(shape_of(kind))

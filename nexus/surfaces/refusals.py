@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import cast
 
@@ -17,8 +16,9 @@ from nexus.engines.oltp import (
     UniqueViolation,
 )
 from nexus.engines.oltp import Unavailable as EngineAway
+from nexus.surfaces.kept import kept
 from nexus.surfaces.shapes import Shape, shape_of
-from nexus.surfaces.tables import table_of
+from nexus.surfaces.tables import full_table
 
 _CHECKS = {
     "known": "is not one of the words this field takes",
@@ -30,14 +30,14 @@ _CHECKS = {
 }
 
 
-@functools.cache
+@kept
 def _shapes() -> dict[str, Shape]:
     return {str(mapper.class_.__tablename__): shape_of(cast(type[Entity], mapper.class_)) for mapper in Entity.registry.mappers}
 
 
-@functools.cache
+@kept
 def _foreign_keys(entity: type[Entity]) -> dict[str, tuple[str, str]]:
-    keys = table_of(entity).foreign_key_constraints
+    keys = full_table(entity).foreign_key_constraints
     return {str(key.name): (key.column_keys[0], str(key.referred_table.name)) for key in keys}
 
 

@@ -14,8 +14,9 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from nexus.core.entity import Entity, facts, snake
+from nexus.core.entity import Entity, facts, snake, table_of
 from nexus.core.fields import Facts
+from nexus.surfaces.kept import kept
 
 PYTHON_TYPES: Mapping[str, Any] = {
     "uuid": UUID,
@@ -87,15 +88,15 @@ class Shape:
     """Everything derived from one entity that does not depend on who asks."""
 
     def __init__(self, entity: type[Entity]) -> None:
-        table = entity.__table__
-        assert isinstance(table, sa.Table)
+        table = table_of(entity)
         self.entity = entity
-        self.table: sa.Table = table
+        self.table = table
         self.name = entity.entity_name()
         self.service = entity.service()
         self.path = entity.path()
         self.summary = " ".join((entity.__doc__ or self.name).strip().split("\n\n")[0].split())
-        columns = sorted(table.c, key=lambda column: column.name != "id")
+        columns: list[sa.Column[Any]] = list(table.columns)
+        columns.sort(key=lambda column: column.name != "id")
         self.fields = {field.name: field for field in (_field(entity, column) for column in columns)}
         self.writable = [field for field in self.fields.values() if field.writable]
         self.initial = [field for field in self.fields.values() if field.declared or field.name == "id"]
@@ -123,7 +124,14 @@ class Shape:
 
 
 def _field(entity: type[Entity], column: sa.Column[Any]) -> Field:
-    return Field(column.name, column, facts(column), bool(column.nullable), _default_of(entity, column), entity.__dataclass_fields__[column.name].init)
+    return Field(
+        column.name,
+        column,
+        facts(column),
+        bool(column.nullable),
+        _default_of(entity, column),
+        entity.__dataclass_fields__[column.name].init,
+    )
 
 
 def _default_of(entity: type[Entity], column: sa.Column[Any]) -> Any:
@@ -133,11 +141,15 @@ def _default_of(entity: type[Entity], column: sa.Column[Any]) -> Any:
         return declared.default_factory
     if declared.default is dataclasses.MISSING:
         return ...
-    value = None if column.default is None else column.default.arg  # type: ignore[attr-defined]
-    return lambda: value
+    value: Any = getattr(column.default, "arg", None)
+
+    def default() -> Any:
+        return value
+
+    return default
 
 
-@functools.cache
+@kept
 def shape_of(entity: type[Entity]) -> Shape:
     """The shape of an entity, made on first use."""
     return Shape(entity)
@@ -147,5 +159,6 @@ def by_name(name: str) -> Shape | None:
     """The shape of `service.entity`, or None where no such entity is installed."""
     for mapper in Entity.registry.mappers:
         if mapper.class_.entity_name() == name:
-            return shape_of(mapper.class_)
+            kind: type[Entity] = mapper.class_
+            return shape_of(kind)
     return None

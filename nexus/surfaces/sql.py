@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -47,7 +47,7 @@ def compiled(statement: sa.ClauseElement) -> Compiled:
     """Compile once and keep: for statements whose shape is fixed. Named bind parameters stay open, literals become constants."""
     text = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
     names = tuple(text.positiontup or ())  # type: ignore[attr-defined]
-    return Compiled(Statement(qualified(str(text))), names, dict(text.params))
+    return Compiled(Statement(qualified(str(text))), names, dict(cast(dict[str, Any], text.params)))
 
 
 def call(statement: Any, values: Mapping[str, Any] | None = None) -> Call:
@@ -62,11 +62,11 @@ def call(statement: Any, values: Mapping[str, Any] | None = None) -> Call:
         if len(_compiled) >= _CACHE_LIMIT:
             _compiled.clear()
         found = _compiled[key.key] = (Statement(qualified(str(text))), tuple(text.positiontup or ()), text)
-    one, names, text = found
+    sent, names, text = found
     given = text.construct_params(extracted_parameters=key.bindparams, _check=False)
     if values:
         given = {**given, **values}
-    return one, [encode(given[name]) for name in names]
+    return sent, [encode(given[name]) for name in names]
 
 
 def _expands(statement: sa.ClauseElement) -> bool:
@@ -92,7 +92,8 @@ def encode(value: Any) -> bytes | None:
         case dt.timedelta():
             return f"{value.total_seconds()} seconds".encode()
         case tuple():
-            return array(value)
+            elements: tuple[Any, ...] = value
+            return array(elements)
         case _:
             return msgspec.json.encode(value)
 
@@ -125,8 +126,13 @@ def named(text: str) -> Compiled:
 def fragment(condition: sa.ColumnElement[bool], table: sa.FromClause) -> str:
     """A condition on a table as text for `named`: its parameters stay `:name`."""
     # compiled inside a select of the table, so that a subquery in it is correlated with that table and does not read all of it once more
-    whole = sa.select(sa.literal_column("1")).select_from(table).where(condition).compile(dialect=_NAMED_DIALECT)
+    whole = sa.select(constant("1")).select_from(table).where(condition).compile(dialect=_NAMED_DIALECT)
     return qualified(str(whole).split("\nWHERE ", 1)[1])
+
+
+def constant(text: str) -> sa.ColumnElement[Any]:
+    """SQL of our own as an expression; never what a caller sent."""
+    return cast("sa.ColumnElement[Any]", sa.literal_column(text))
 
 
 def quoted(text: str) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from nexus.core.entity import Entity, facts
+from nexus.core.entity import AnyTable, Entity, facts, table_of
 from nexus.core.service import Service
 from nexus.surfaces.sql import DIALECT, qualified
 
@@ -64,15 +65,25 @@ CREATE TABLE {s}.nexus_import_row (
 """
 
 
-def _same_service(entity: type[Entity], column: sa.Column[Any]) -> sa.Table | None:
+def columns(entity: type[Entity]) -> list[sa.Column[Any]]:
+    """The declared columns of an entity's table."""
+    return list(table_of(entity).columns)
+
+
+def _same_service(entity: type[Entity], column: sa.Column[Any]) -> AnyTable | None:
     target = facts(column).refers_to
-    if target is None or facts(column).of == "NOTHING" or target.split(".")[0] != entity.service() or column.name in ("created_by", "updated_by"):
+    if (
+        target is None
+        or facts(column).of == "NOTHING"
+        or target.split(".")[0] != entity.service()
+        or column.name in ("created_by", "updated_by")
+    ):
         return None
     return Entity.metadata.tables.get(f"{Entity.metadata.schema}.{target.replace('.', '_')}")
 
 
-def _checks(entity: type[Entity], table: sa.Table) -> Iterator[sa.CheckConstraint]:
-    for column in entity.__table__.c:
+def _checks(entity: type[Entity], table: AnyTable) -> Iterator[sa.CheckConstraint]:
+    for column in columns(entity):
         known = facts(column)
         if known.kind == "enum":
             words = ", ".join(f"'{member.value}'" for member in known.of)
@@ -96,31 +107,28 @@ def _checks(entity: type[Entity], table: sa.Table) -> Iterator[sa.CheckConstrain
 
 def search_vector(entity: type[Entity]) -> str | None:
     """The expression of the generated column that text search reads, or None where nothing is searchable."""
-    found = [column.name for column in entity.__table__.c if facts(column).search]
+    found = [column.name for column in columns(entity) if facts(column).search]
     if not found:
         return None
     return "to_tsvector('simple', " + " || ' ' || ".join(f"coalesce({name}, '')" for name in found) + ")"
 
 
-def table_of(entity: type[Entity]) -> sa.Table:
+def full_table(entity: type[Entity]) -> AnyTable:
     """The table with everything the declaration implies: checks, foreign keys within the service, unique rules, the search column."""
-    declared = entity.__table__
-    assert isinstance(declared, sa.Table)
-    full = declared.to_metadata(sa.MetaData(schema=declared.schema, naming_convention=dict(Entity.metadata.naming_convention)))
+    declared = table_of(entity)
+    full: AnyTable = declared.to_metadata(sa.MetaData(schema=declared.schema, naming_convention=Entity.metadata.naming_convention))
     for check in list(_checks(entity, full)):
         full.append_constraint(check)
-    for column in declared.c:
+    for column in columns(entity):
         known = facts(column)
         if (target := _same_service(entity, column)) is not None:
             sa.Table(target.name, full.metadata, sa.Column("id", sa.Uuid(), primary_key=True), schema=target.schema, keep_existing=True)
-            full.append_constraint(
-                sa.ForeignKeyConstraint([column.name], [f"{target.schema}.{target.name}.id"], ondelete=_rule(known.of))
-            )
+            full.append_constraint(sa.ForeignKeyConstraint([column.name], [f"{target.schema}.{target.name}.id"], ondelete=_rule(known.of)))
         if known.unique:
             live = sa.text("archived_at IS NULL")
             sa.Index(f"uq_{full.name}_{column.name}", full.c[column.name], unique=True, postgresql_where=live)
     if (vector := search_vector(entity)) is not None:
-        full.append_column(sa.Column("search", sa.dialects.postgresql.TSVECTOR(), sa.Computed(vector, persisted=True)))
+        full.append_column(sa.Column("search", postgresql.TSVECTOR(), sa.Computed(vector, persisted=True)))
         sa.Index(f"ix_{full.name}_search", full.c.search, postgresql_using="gin")
     return full
 
@@ -131,7 +139,7 @@ def _rule(of: object) -> str | None:
 
 def statements(entity: type[Entity]) -> Iterator[str]:
     """The DDL of one entity: its table, then its indexes."""
-    table = table_of(entity)
+    table = full_table(entity)
     yield qualified(str(CreateTable(table).compile(dialect=copy.copy(DIALECT)))).strip()
     for index in sorted(table.indexes, key=lambda one: str(one.name)):
         yield qualified(str(CreateIndex(index).compile(dialect=copy.copy(DIALECT)))).strip()

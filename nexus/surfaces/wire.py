@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ import phonenumbers
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.problem import FieldError, Invalid, Malformed
+from nexus.surfaces.kept import kept
 from nexus.surfaces.shapes import Field, Shape, shape_of
 
 T = TypeVar("T")
@@ -58,7 +58,9 @@ class Wire:
         self.create = msgspec.json.Decoder(self.Create)
         self.create_many = msgspec.json.Decoder(list[self.Create])  # type: ignore[name-defined]
         self.patch = msgspec.json.Decoder(self.Patch)
-        fixed = {field.name: field.default() for field in shape.initial if not field.writable and field.default is not ... and field.name != "id"}
+        fixed = {
+            field.name: field.default() for field in shape.initial if not field.writable and field.default is not ... and field.name != "id"
+        }
         self._fixed = msgspec.json.encode(fixed)[1:-1]
         self._normal: list[tuple[str, Callable[[str, str], str]]] = [
             (field.name, _NORMAL[field.facts.kind]) for field in shape.writable if field.facts.kind in _NORMAL
@@ -115,7 +117,7 @@ def _create_member(field: Field) -> Any:
     return (field.name, _nullable(field), msgspec.field(default_factory=field.default))
 
 
-@functools.cache
+@kept
 def wire_of(entity: type[Entity]) -> Wire:
     """The wire types of an entity, made on first use."""
     return Wire(shape_of(entity))

@@ -6,14 +6,15 @@ keeps, made by `surfaces.journal`), and those of the caller's sight.
 
 from __future__ import annotations
 
-import functools
 from typing import Literal
 from uuid import UUID
 
 from nexus.core.entity import Entity
+from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Field, Shape, shape_of
 from nexus.surfaces.sql import DIALECT, Compiled, fragment, named
+
 
 def record_type(field: Field) -> str:
     """The column in the row type of json_to_recordset."""
@@ -77,7 +78,7 @@ def _told(shape: Shape, rights: Rights, audited: str, source: str = "made") -> s
     return f"told AS MATERIALIZED (SELECT r.*{', r.event AS shown' if hidden == secret else ''} FROM ({inner}) r)"
 
 
-@functools.lru_cache(maxsize=2048)
+@kept
 def create_statement(entity: type[Entity], rights: Rights, *, many: bool, keyed: bool) -> Compiled:
     """Insert the rows of `:rows`; answers each row's JSON and version. `many` keeps one journal row for all of them."""
     shape = shape_of(entity)
@@ -105,7 +106,9 @@ def _locked(shape: Shape, rights: Rights) -> str:
     return f"old AS MATERIALIZED (SELECT {table}.* FROM {table} WHERE {table}.id = :id::uuid{seen} FOR UPDATE)"
 
 
-def _change(shape: Shape, rights: Rights, modify: str, fields: list[Field], *, keyed: bool, before: str, after: str, prefix: str = "") -> Compiled:
+def _change(
+    shape: Shape, rights: Rights, modify: str, fields: list[Field], *, keyed: bool, before: str, after: str, prefix: str = ""
+) -> Compiled:
     changed = " ".join(field.name for field in fields)
     extra = f',"changed":"{changed}"' if changed else ""
     journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","before":' || ({before}) || ',"after":' || {after} || '}}',
@@ -121,7 +124,7 @@ _MATCHES = "t.id = old.id AND (:version::int IS NULL OR old.version = :version::
 _STAMP = "version = t.version + 1, updated_at = now(), updated_by = :me::uuid"
 
 
-@functools.lru_cache(maxsize=4096)
+@kept
 def patch_statement(entity: type[Entity], rights: Rights, names: tuple[str, ...], *, keyed: bool) -> Compiled:
     """Change the named fields to those of `:row`; answers the version before (none: not there), the record and its new version (none: another version)."""
     shape = shape_of(entity)
@@ -141,7 +144,7 @@ def _patched(field: Field, names: tuple[str, ...]) -> str:
     return f"nexus_cell.money(i.{field.name}, {currency})"
 
 
-@functools.lru_cache(maxsize=2048)
+@kept
 def remove_statement(entity: type[Entity], rights: Rights, how: Literal["archive", "restore", "delete"], *, keyed: bool) -> Compiled:
     """Archive, bring back or delete a record; answers as patch does."""
     shape = shape_of(entity)

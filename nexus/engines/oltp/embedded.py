@@ -169,12 +169,19 @@ class EmbeddedPostgres:
         command = [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port)]
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
+        process: subprocess.Popen[bytes]
         log = (self.folder / "postgres.log").open("ab")
         with log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - bound to this thread: the child is to die with it
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent, **_identity()
+            process = subprocess.Popen[bytes](  # noqa: ASYNC220 - bound to this thread: the child is to die with it
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, no lock is taken in the child
+                **_identity(),
             )
-        self.pid = self._process.pid
+        self._process, self.pid = process, process.pid
         await self._wait_ready()
 
     async def _wait_ready(self) -> None:
@@ -196,7 +203,7 @@ class EmbeddedPostgres:
         pause = 0.1
         while True:
             assert self._process is not None
-            while (code := self._process.poll()) is None:
+            while (code := self._process.poll()) is None:  # noqa: ASYNC110 - a child's end sets no event that works on every loop
                 await asyncio.sleep(0.1)
             if self._stopping:
                 return

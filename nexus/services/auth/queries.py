@@ -1,8 +1,6 @@
 """Hand-written reads of access."""
 
-from typing import Any
-
-from nexus.core import Me, Query, Select, Sight, answers, select
+from nexus.core import Me, Query, Rows, Sight, answers, select
 from nexus.services.auth.entities import User
 
 
@@ -11,7 +9,7 @@ class WhoAmI(Query, frozen=True, kw_only=True):
 
 
 @answers(WhoAmI, needs="auth.user:read")
-def me(query: WhoAmI, sight: Sight) -> Select[Any]:
+def me(query: WhoAmI, sight: Sight) -> Rows:
     """One row: the caller."""
     return select(User.id, User.name, User.email, User.roles, User.team_ids, User.territory_ids, User.language, User.time_zone).where(
         User.id == Me.id, sight(User)

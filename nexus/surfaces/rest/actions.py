@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -48,11 +48,9 @@ class Action:
         assert outcome is not None, "the command was run with an encoder"
         return stored(outcome, request.path, request.minimal)
 
-
     def _command(self, fields: Any, raw_id: str | None) -> Command[Any]:
         if self._target is None or raw_id is None or self._shape is None:
-            assert isinstance(fields, Command)
-            return fields
+            return cast(Command[Any], fields)
         return self.handler.command(**{self._target: record_id(raw_id, self._shape)}, **_members(fields))
 
 

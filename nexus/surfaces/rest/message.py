@@ -13,9 +13,9 @@ import msgspec
 from nexus.core.problem import FieldError, Invalid, Malformed, PreconditionRequired, Problem
 from nexus.surfaces.calling import Caller, Key, Outcome
 
-JSON: Final = (b"content-type", b"application/json")
-PROBLEM: Final = (b"content-type", b"application/problem+json")
 Header = tuple[bytes, bytes]
+JSON: Final[Header] = (b"content-type", b"application/json")
+PROBLEM: Final[Header] = (b"content-type", b"application/problem+json")
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def problem(error: Problem, correlation: str) -> Response:
     """A refusal as RFC 9457 has it."""
     body: dict[str, Any] = {**error.body(), "instance": f"/requests/{correlation}"}
-    headers = [PROBLEM]
+    headers: list[Header] = [PROBLEM]
     if error.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="nexus"'))
     if error.status == 503:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from nexus.core.entity import Entity
 from nexus.core.problem import FieldError, Invalid, NotFound, PreconditionFailed
 from nexus.engines.oltp import Call, DatabaseError, Result, UniqueViolation
-from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
 from nexus.surfaces import journal
+from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
+from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.reads import (
     Expand,
@@ -40,7 +40,7 @@ def record_id(raw: str, shape: Shape) -> UUID:
         raise NotFound(kind=shape.title, id=raw) from None
 
 
-@functools.lru_cache(maxsize=KEPT_STATEMENTS)
+@kept
 def _get(entity: type[Entity], rights: Rights, fields: frozenset[str] | None, expand: Expand) -> Compiled:
     return get_statement(shape_of(entity), rights, fields, expand)
 
@@ -89,7 +89,11 @@ class Records:
             return []
         head = request.caller.cause(request.correlation).audit_head(f"{self.shape.name}:read", self.shape.name)
         about = b'"fields":' + (encode(sorted(shown)) or b"[]") + b"}"
-        said = b'"entity_id":"' + str(id).encode() + b'",' if id else b'"query":' + (encode([request.query.decode("ascii", "replace")]) or b"") + b","
+        said = (
+            b'"entity_id":"' + str(id).encode() + b'",'
+            if id
+            else b'"query":' + (encode([request.query.decode("ascii", "replace")]) or b"") + b","
+        )
         return [(journal.INSERT, [head + said + about, None])]
 
     async def _read(self, caller: Caller, call: Call, disclosed: list[Call]) -> Result:

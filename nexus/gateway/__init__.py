@@ -1,0 +1,1 @@
+"""The edge: the pages a person sees first, and what stands before the API."""

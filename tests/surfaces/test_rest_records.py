@@ -1,0 +1,142 @@
+"""The derived REST surface, shown on teams: the plainest entity there is."""
+
+from uuid import uuid4
+
+from nexus.runtime.testing import Harness
+from nexus.services.auth.entities import Team
+
+TEAMS = "/api/v1/auth/teams"
+
+
+async def test_create_answers_the_record_with_its_place_and_version(tenant: Harness) -> None:
+    made = await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales"})
+
+    assert made.status == 201
+    body = made.json()
+    assert (body["name"], body["key"], body["version"]) == ("Sales", "sales", 1)
+    assert made.headers["location"] == f"{TEAMS}/{body['id']}"
+    assert made.headers["etag"] == '"1"'
+    assert (await tenant.api("GET", made.headers["location"])).json() == body
+
+
+async def test_a_create_is_one_round_trip(tenant: Harness) -> None:
+    before = tenant.statistics.round_trips
+    assert (await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales"}, idempotency_key="one")).status == 201
+    assert tenant.statistics.round_trips - before == 1
+
+
+async def test_refuses_an_unknown_field_by_name(tenant: Harness) -> None:
+    refused = await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales", "colour": "red"})
+
+    assert refused.status == 422
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json()["errors"] == [{"field": "colour", "message": "there is no such field"}]
+    assert await tenant.count(Team) == 0
+
+
+async def test_refuses_a_taken_value_and_names_the_field(tenant: Harness) -> None:
+    await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales"})
+    refused = await tenant.api("POST", TEAMS, {"name": "Other", "key": "sales"})
+
+    assert (refused.status, refused.json()["field"]) == (409, "key")
+    assert await tenant.count(Team) == 1
+
+
+async def test_the_same_key_is_answered_again_and_done_once(tenant: Harness) -> None:
+    first = await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales"}, idempotency_key="k")
+    again = await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales"}, idempotency_key="k")
+    other = await tenant.api("POST", TEAMS, {"name": "Else", "key": "else"}, idempotency_key="k")
+
+    assert (again.status, again.json()["id"]) == (201, first.json()["id"])
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (other.status, other.json()["type"]) == (409, "/problems/key-reused")
+    assert await tenant.count(Team) == 1
+
+
+async def test_patch_needs_the_version_that_was_read(tenant: Harness) -> None:
+    made = await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales"})
+    place = made.headers["location"]
+
+    assert (await tenant.api("PATCH", place, {"name": "A"})).status == 428
+    changed = await tenant.api("PATCH", place, {"name": "A"}, if_match='"1"')
+    assert (changed.status, changed.headers["etag"], changed.json()["name"]) == (200, '"2"', "A")
+    late = await tenant.api("PATCH", place, {"name": "B"}, if_match='"1"')
+    assert (late.status, late.json()["now"]) == (412, 2)
+    assert (await tenant.api("GET", place)).json()["name"] == "A"
+
+
+async def test_delete_archives_and_restore_brings_back(tenant: Harness) -> None:
+    made = await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales"})
+    place = made.headers["location"]
+
+    assert (await tenant.api("DELETE", place, if_match="*")).status == 200
+    assert (await tenant.api("GET", TEAMS)).json()["items"] == []
+    assert len((await tenant.api("GET", f"{TEAMS}?archived=true")).json()["items"]) == 1
+    assert (await tenant.api("POST", f"{place}/restore")).status == 200
+    assert len((await tenant.api("GET", TEAMS)).json()["items"]) == 1
+
+
+async def test_pages_follow_one_another_without_gap_or_overlap(tenant: Harness) -> None:
+    await tenant.given(*[Team(name=f"Team {n % 3}", key=f"team-{n:02}") for n in range(11)])
+    for sort in ("-id", "id", "name", "-name,key", "created_at"):
+        seen: list[str] = []
+        cursor = ""
+        while True:
+            page = (await tenant.api("GET", f"{TEAMS}?limit=4&sort={sort}{cursor}")).json()
+            seen += [item["key"] for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        assert len(seen) == 11
+        assert len(set(seen)) == 11
+
+
+async def test_filters_sorts_searches_and_counts(tenant: Harness) -> None:
+    await tenant.given(Team(name="Blue whales", key="blue"), Team(name="Red foxes", key="red"), Team(name="Grey wolves", key="grey"))
+
+    async def keys(query: str) -> list[str]:
+        return [item["key"] for item in (await tenant.api("GET", f"{TEAMS}?sort=key&{query}")).json()["items"]]
+
+    assert await keys("key=red") == ["red"]
+    assert await keys("key[in]=red,grey") == ["grey", "red"]
+    assert await keys("q=whal") == ["blue"]
+    assert await keys("name[contains]=OX") == ["red"]
+    assert await keys('where={"or":[{"key":"blue"},{"not":{"name":{"starts":"R"}}}]}') == ["blue", "grey"]
+    assert (await tenant.api("GET", f"{TEAMS}?limit=1&count=exact")).json()["count"] == 3
+
+
+async def test_what_cannot_be_read_is_refused_and_says_what_to_change(tenant: Harness) -> None:
+    for query, status, field in (
+        ("nme=x", 422, "nme"),
+        ("name[like]=x", 422, "name[like]"),
+        ("limit=0", 422, "limit"),
+        ("limit=501", 422, "limit"),
+        ("sort=tags", 422, "sort"),
+        ("expand=owner", 422, "expand"),
+        ("fields=nope", 422, "fields"),
+        ("created_at[gt]=yesterday", 422, "created_at[gt]"),
+        ("where={", 422, "where"),
+        ("cursor=%00", 400, ""),
+        ("name=%ff", 400, ""),
+    ):
+        refused = await tenant.api("GET", f"{TEAMS}?{query}")
+        assert refused.status == status, query
+        if field:
+            assert refused.json()["errors"][0]["field"] == field
+
+
+async def test_sql_in_any_field_is_only_text(tenant: Harness) -> None:
+    for hostile in ("'; DROP TABLE auth_team; --", "$1", "{s}", ":me", "\\", "%", "\u2028", "🦊"):
+        made = await tenant.api("POST", TEAMS, {"name": hostile, "key": f"k{uuid4().hex}"})
+        assert (made.status, made.json()["name"]) == (201, hostile)
+        found = await tenant.api("GET", f"{TEAMS}?name[contains]={hostile.encode().hex(' ').replace(' ', '%').join(['%', ''])}")
+        assert [item["name"] for item in found.json()["items"]] == [hostile]
+
+
+async def test_bodies_that_are_not_json_are_malformed(tenant: Harness) -> None:
+    for body in (b"", b"[", b"\xff\xfe", b'{"name": "\\ud800"}', b"[" * 100_000):
+        refused = await tenant.api("POST", TEAMS, body)
+        assert refused.status in (400, 422), body[:10]
+    nul = await tenant.api("POST", TEAMS, {"name": "a\0b", "key": "nul"})
+    assert nul.status == 422
+    assert await tenant.count(Team) == 0

@@ -1,0 +1,1 @@
+"""Tools of the project: checks, templates, and what makes the environment."""
