@@ -42,7 +42,10 @@ class _Client:
 
 
 def _said(answer: Any) -> str:
-    return str(answer.get("detail") or answer.get("title") or answer) if isinstance(answer, dict) else str(answer)[:200]
+    if isinstance(answer, dict):
+        said: dict[str, Any] = answer
+        return str(said.get("detail") or said.get("title") or said)
+    return str(answer)[:200]
 
 
 def plan(work: Work) -> str:

@@ -78,7 +78,7 @@ _BY_SLUG: Final = Statement(_SHOWN.replace("{where}", "a.slug = $1 AND a.state I
 _SAME: Final = Statement("SELECT request_hash = $2 FROM nexus_control.activation WHERE key = $1")
 _FORGET_KEY: Final = Statement(
     "UPDATE nexus_control.activation SET key = NULL WHERE key = $1 AND state IN ('active', 'rolled_back')"
-    " AND started_at < clock_timestamp() - $2::interval"
+    " AND started_at < clock_timestamp() - $2::interval RETURNING id"
 )
 _BEGIN: Final = Statement(
     "WITH made AS (INSERT INTO nexus_control.activation (id, key, request_hash, slug, request, state, tenant_id, owner, lease_until)"
@@ -144,8 +144,8 @@ _AGAIN: Final = Statement(
     " failed_step = CASE a.state WHEN 'stuck' THEN a.failed_step END, reason = CASE a.state WHEN 'stuck' THEN a.reason END"
     " WHERE a.id = $1 AND (a.state = 'stuck' OR a.state = 'rolled_back'"
     " AND NOT EXISTS (SELECT FROM nexus_control.tenant t WHERE t.slug = a.slug AND t.state <> 'purged')) RETURNING a.id, a.state)"
-    ", cleared AS (UPDATE nexus_control.activation_step s SET state = 'waiting', ms = NULL, output = NULL, error = NULL, undone_at = NULL,"
-    " undo_ms = NULL FROM held WHERE held.state = 'running' AND s.activation_id = held.id)"
+    ", cleared AS (UPDATE nexus_control.activation_step s SET state = 'waiting', attempts = 0, ms = NULL, output = NULL, error = NULL,"
+    " undone_at = NULL, undo_ms = NULL FROM held WHERE held.state = 'running' AND s.activation_id = held.id)"
     " SELECT state FROM held"
 )
 _GIVE: Final = Statement(
@@ -187,9 +187,9 @@ class Store:
         row = await self._one(_SAME, key, _bytea(digest))
         return None if row is None else row == b"t"
 
-    async def forget_key(self, key: str, hours: float) -> None:
-        """Give an old key back."""
-        await self._one(_FORGET_KEY, key, _seconds(hours * 3600))
+    async def forget_key(self, key: str, hours: float) -> bool:
+        """Give a key back that was used so many hours ago; whether it was."""
+        return await self._one(_FORGET_KEY, key, _seconds(hours * 3600)) is not None
 
     async def begin(
         self, id: UUID, tenant_id: UUID, slug: str, request: dict[str, Any], steps: list[StepRecord], key: str | None, digest: bytes
