@@ -185,15 +185,17 @@ def overlay(code: str) -> Tree:
 
 
 def holidays_of(code: str, year: int, subdivision: str | None = None, *, language: str | None = None) -> tuple[Holiday, ...]:
-    """The public holidays of a year in date order, in the country's language unless another one that the library has is asked for.
+    """The public holidays of a year in date order, in the country's language or another (`en`, `en-US`) that the library has for it.
 
     Days that follow the moon are estimates until they are announced, as the library's names say. Empty where the library does not know the
-    country (`has_holidays`). Raises NotImplementedError for a subdivision that the country does not have.
+    country (`has_holidays`). A subdivision that the country does not have is refused by the library.
     """
     if not has_holidays(code):
         return ()
     known = holidays.country_holidays(code)
-    chosen = language if language in known.supported_languages else known.default_language
+    spoken = (language or "").replace("-", "_")
+    fitting = [tag for tag in known.supported_languages if spoken and (tag == spoken or tag.split("_")[0] == spoken.split("_")[0])]
+    chosen = spoken if spoken in fitting else next(iter(fitting), known.default_language)
     days = holidays.country_holidays(code, subdiv=subdivision, years=year, language=chosen)
     return tuple(Holiday(date=date, name=name) for date, name in sorted(days.items()) if date.year == year)
 

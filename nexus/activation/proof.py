@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from nexus.activation.work import Work
@@ -43,7 +43,7 @@ class _Client:
 
 def _said(answer: Any) -> str:
     if isinstance(answer, dict):
-        said: dict[str, Any] = answer
+        said = cast(dict[str, Any], answer)
         return str(said.get("detail") or said.get("title") or said)
     return str(answer)[:200]
 

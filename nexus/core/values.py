@@ -41,6 +41,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """The same value with some fields different."""
         return msgspec.structs.replace(self, **fields)
 
+    @classmethod
+    def of(cls: type[V], row: Any) -> V:
+        """Read it from JSON values, such as a row of `tx.rows`; msgspec.ValidationError where they do not fit."""
+        return msgspec.convert(row, cls)
+
 
 def amount(value: Decimal, currency: str, field: str) -> Decimal:
     """The amount with its currency's decimals: 5 EUR is 5.00.

@@ -64,11 +64,11 @@ class Batch:
 
     start: int
     at: bytes
-    rows: list[JournalRow] = field(default_factory=list)
-    events: list[LoggedEvent] = field(default_factory=list)
-    entries: list[dict[str, Any]] = field(default_factory=list)
-    refused: list[dict[str, Any]] = field(default_factory=list)
-    _chains: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    rows: list[JournalRow] = field(default_factory=list[JournalRow])
+    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
+    entries: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    _chains: dict[str, tuple[int, bytes]] = field(default_factory=dict[str, tuple[int, bytes]])
     _moment: dt.datetime = field(init=False)
 
     def __post_init__(self) -> None:

@@ -119,12 +119,12 @@ class Relay:
         """`batch` is in journal rows; `look` is the shortest and longest time between looks, `patience` that of a round trip, in seconds."""
         self._oltp = oltp
         self._events = events
-        self._batch = batch
+        self.batch = batch
         self._look = look
         self._patience = patience
         self._woken = asyncio.Event()
         self._more = False
-        self._floor = Floor()
+        self.floor = Floor()
         self.stats = RelayStats()
 
     def wake(self) -> None:
@@ -139,14 +139,14 @@ class Relay:
         while True:
             if clock() > doubt:
                 # Once a minute look at everything, should a failover have turned the sequence back.
-                self._floor, doubt = Floor(), clock() + 60
+                self.floor, doubt = Floor(), clock() + 60
             try:
                 woken = await self._wait(pause)
                 moved = await self._drain(woken)
                 pause = shortest if moved else min(pause * 1.5, longest)
             except (Unavailable, Timeout, DatabaseError) as error:
                 self.stats.failures += 1
-                self._floor = Floor()
+                self.floor = Floor()
                 log.warning("the relay could not move: %s", error)
                 pause = min(max(pause, shortest) * 2, 2.0)
 
@@ -160,15 +160,15 @@ class Relay:
     async def move(self) -> int:
         """Move the oldest rows that have committed: how many."""
         async with self._oltp.transaction(None, timeout=self._patience) as tx:
-            head, rows = await tx.run((_LOCK, ()), (_OLDEST, [b"%d" % self._floor.seq, b"%d" % self._batch]))
+            head, rows = await tx.run((_LOCK, ()), (_OLDEST, [b"%d" % self.floor.seq, b"%d" % self.batch]))
             if not rows.rows:
                 self._more = False
                 return 0
             batch = _batch(head, rows)
             await self._write(tx, batch)
         looked = int(cast(bytes, rows.rows[0][7]))
-        self._more = looked == self._batch or looked > len(rows.rows)
-        self._floor.moved(*(int(cast(bytes, value)) for value in head.rows[0][2:5]), upto=int(batch.rows[-1].seq) if self._more else None)
+        self._more = looked == self.batch or looked > len(rows.rows)
+        self.floor.moved(*(int(cast(bytes, value)) for value in head.rows[0][2:5]), upto=int(batch.rows[-1].seq) if self._more else None)
         self._count(batch)
         self._events.publish(batch.events)
         return len(batch.rows)
@@ -184,7 +184,7 @@ class Relay:
     async def _drain(self, woken: bool) -> int:
         """After a wake-up move at once; otherwise look first, which locks and writes nothing."""
         if not woken:
-            position, waiting = (await self._oltp.run(None, (_PEEK, [b"%d" % self._floor.seq]), timeout=self._patience))[0].rows[0]
+            position, waiting = (await self._oltp.run(None, (_PEEK, [b"%d" % self.floor.seq]), timeout=self._patience))[0].rows[0]
             self._events.notice(int(cast(bytes, position)))
             if waiting != b"t":
                 return 0

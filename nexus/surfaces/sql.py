@@ -91,11 +91,8 @@ def encode(value: Any) -> bytes | None:
             return value.isoformat().encode()
         case dt.timedelta():
             return f"{value.total_seconds()} seconds".encode()
-        case tuple():
-            elements: tuple[Any, ...] = value
-            return array(elements)
         case _:
-            return msgspec.json.encode(value)
+            return array(cast(Sequence[Any], value)) if isinstance(value, tuple) else msgspec.json.encode(value)
 
 
 def array(values: Sequence[Any]) -> bytes:

@@ -1,6 +1,6 @@
 """A cell of its own for each test: a database with `nexus_cell`, two tenants, and everything that moves events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
@@ -19,14 +19,20 @@ Owner = psycopg.AsyncConnection[tuple[object, ...]]
 
 
 @pytest.fixture(scope="session")
-async def server() -> AsyncIterator[EmbeddedPostgres]:
-    """PostgreSQL, without waiting for the disk. Not below pytest's own folder, which a server that is not root could not enter."""
-    with TemporaryDirectory(prefix="nexus-events-") as folder:
-        Path(folder).chmod(0o755)
-        running = EmbeddedPostgres(Path(folder), settings={"fsync": "off", "autovacuum": "off"})
-        await running.start()
-        yield running
-        await running.stop()
+def folder() -> Iterator[Path]:
+    """Where the server lives: not below pytest's own folder, which a server that is not root could not enter."""
+    with TemporaryDirectory(prefix="nexus-events-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+async def server(folder: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """PostgreSQL, without waiting for the disk."""
+    running = EmbeddedPostgres(folder, settings={"fsync": "off", "autovacuum": "off"})
+    await running.start()
+    yield running
+    await running.stop()
 
 
 @pytest.fixture(scope="session")

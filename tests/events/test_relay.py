@@ -85,20 +85,20 @@ async def test_looks_past_dead_rows_but_never_past_a_transaction(shop: Shop, dat
         for _ in range(3):
             await shop.change(tenant, uuid4())
             await shop.relay.move()
-        raised = shop.relay._floor.seq
+        raised = shop.relay.floor.seq
         assert raised == 2
         async with shop.oltp.transaction(schema_of(tenant)) as tx:
             await tx.run((JOURNAL, [None, f"[{envelope(tenant, late)}]".encode()]))
             for _ in range(70):
                 await shop.change(tenant, uuid4())
                 await shop.relay.move()
-            assert raised <= shop.relay._floor.seq < 4
+            assert raised <= shop.relay.floor.seq < 4
             await tx.commit()
         assert await shop.relay.move() == 1
         for _ in range(2):
             await shop.change(tenant, uuid4())
             await shop.relay.move()
-    assert shop.relay._floor.seq > 60
+    assert shop.relay.floor.seq > 60
     assert (await shop.logged())[73][1] == late
 
 
@@ -118,7 +118,7 @@ def test_the_floor_waits_for_every_older_transaction() -> None:
 
 async def test_two_relays_share_the_work(shop: Shop) -> None:
     other = Relay(shop.oltp, EmbeddedEventLog(shop.oltp), batch=3)
-    shop.relay._batch = 2
+    shop.relay.batch = 2
     for _ in range(20):
         await shop.change(shop.tenants[0], UUID(int=1))
 
@@ -130,7 +130,9 @@ async def test_two_relays_share_the_work(shop: Shop) -> None:
     assert await verify(shop.oltp) is None
 
 
-async def test_a_move_is_bounded_in_bytes_and_says_that_more_is_waiting(shop: Shop, owner: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+async def test_a_move_is_bounded_in_bytes_and_says_that_more_is_waiting(
+    shop: Shop, owner: psycopg.AsyncConnection[tuple[object, ...]]
+) -> None:
     await owner.execute("alter table nexus_cell.journal alter column events set storage external")
     tenant = shop.tenants[0]
     for _ in range(3):

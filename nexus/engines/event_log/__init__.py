@@ -102,8 +102,8 @@ class EventLog(Protocol):
         """Every matching event after a position (by default: from now on), for ever, as it comes."""
         ...
 
-    async def wait(self, after: int, timeout: float) -> None:
-        """Return when something stands after this position, or after `timeout` seconds."""
+    async def wait(self, after: int, within: float) -> None:
+        """Return when something stands after this position, or after `within` seconds."""
         ...
 
     async def position_at(self, moment: dt.datetime) -> int:

@@ -105,10 +105,10 @@ class EmbeddedEventLog:
                 await self.wait(at, 5.0)
             at = page.upto
 
-    async def wait(self, after: int, timeout: float) -> None:
-        """Return when something stands after this position, or after `timeout` seconds."""
+    async def wait(self, after: int, within: float) -> None:
+        """Return when something stands after this position, or after `within` seconds."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 while self._known <= after:
                     await self._moved.wait()
 

@@ -172,13 +172,13 @@ class EmbeddedPostgres:
         process: subprocess.Popen[bytes]
         log = (self.folder / "postgres.log").open("ab")
         with log:
-            process = subprocess.Popen[bytes](  # noqa: ASYNC220 - bound to this thread: the child is to die with it
+            process = subprocess.Popen[bytes](
                 command,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, no lock is taken in the child
+                preexec_fn=_die_with_parent,
                 **_identity(),
             )
         self._process, self.pid = process, process.pid

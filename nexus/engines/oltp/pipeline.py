@@ -36,6 +36,9 @@ _SYNC = int(ExecStatus.PIPELINE_SYNC)
 _GOOD = (int(ExecStatus.TUPLES_OK), int(ExecStatus.COMMAND_OK))
 _ABORTED = int(ExecStatus.PIPELINE_ABORTED)
 _REFUSED = int(ExecStatus.FATAL_ERROR)
+_ASK = 5
+"""How often a statement is asked to stop, a second apart."""
+
 _STALE = ("0A000", "26000")
 """A cached plan whose result type changed, a prepared statement the server does not know: prepare again."""
 
@@ -71,9 +74,7 @@ class Pipeline:
         owner = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
         owner.pgconn.nonblocking = 1
         owner.pgconn.enter_pipeline_mode()
-        self = cls(owner, settings, stats, freed)
-        stats.connects += 1
-        stats.connections += 1
+        self = cls(owner, settings, Stats(), freed)
         self._loop.add_reader(self._fd, self._readable)
         try:
             request = self._enqueue(None, (), "")
@@ -85,6 +86,11 @@ class Pipeline:
         except BaseException as error:
             self.lose(str(error))
             raise
+        if not self.alive:
+            raise Unavailable("the connection was lost while it was made; nothing was sent")
+        self._stats = stats  # from here on: what went before is no caller's
+        stats.connects += 1
+        stats.connections += 1
         return self
 
     @property
@@ -201,8 +207,8 @@ class Pipeline:
         names = self._names
         for statement, args in request.calls:
             key = (schema, statement)
-            name = names.get(key)
-            if name is None:
+            name = names.get(key, b"")
+            if not name:
                 name = self._prepare(key)
                 if request.prepares is None:
                     request.prepares = {}
@@ -327,15 +333,18 @@ class Pipeline:
 
     # Cancelling
 
-    def _stop(self, request: Request) -> None:
-        """Send a cancel request if the abandoned request is still what the server works on; ask again until it is not."""
+    def _stop(self, request: Request, asked: int = 0) -> None:
+        """Ask the server to stop the abandoned request if it is what it works on; after some asking in vain give the connection up."""
         if not self._queue or self._queue[0] is not request:
+            return
+        if asked == _ASK:
+            self.lose("an abandoned statement could not be stopped")
             return
         if self._cancelling is None:
             for neighbour in self._queue:
                 neighbour.bystander = neighbour is not request
             self._cancelling = self._loop.create_task(self._cancel())
-        self._loop.call_later(1.0, self._stop, request)
+        self._loop.call_later(1.0, self._stop, request, asked + 1)
 
     async def _cancel(self) -> None:
         self._stats.cancels += 1

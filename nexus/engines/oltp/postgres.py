@@ -86,5 +86,7 @@ def _conninfo(url: str, lane: str, limit: float) -> str:
     given = conninfo_to_dict(url)
     milliseconds = int(limit * 1000)
     options = f"{given.get('options', '')} -c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={2 * milliseconds}"
-    defaults = {"connect_timeout": 5, "application_name": f"nexus {lane}", "client_encoding": "UTF8", "tcp_user_timeout": 30_000}
+    defaults: dict[str, str | int] = {"connect_timeout": 5, "application_name": f"nexus {lane}", "client_encoding": "UTF8"}
+    # A server that vanishes without a word is noticed within half a minute.
+    defaults |= {"tcp_user_timeout": 30_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
     return make_conninfo(url, **({name: value for name, value in defaults.items() if name not in given} | {"options": options.strip()}))

@@ -20,6 +20,8 @@ lead_flow = Flow(
 deal_flow = Flow(
     Deal.status,
     Move("move_stage", [DealStatus.OPEN], DealStatus.OPEN),
+    Move("set_lines", [DealStatus.OPEN], DealStatus.OPEN),
+    Move("quote", [DealStatus.OPEN], DealStatus.OPEN),
     Move("win", [DealStatus.OPEN], DealStatus.WON),
     Move("lose", [DealStatus.OPEN], DealStatus.LOST),
     Move("reopen", [DealStatus.WON, DealStatus.LOST], DealStatus.OPEN),

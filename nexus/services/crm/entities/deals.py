@@ -74,7 +74,9 @@ class Deal(Owned):
     status: Mapped[DealStatus] = f.state(default=DealStatus.OPEN, index=False)
     amount: Mapped[Decimal] = f.money(currency="currency", ge=Decimal(0), default=Decimal(0))
     currency: Mapped[str] = f.currency()
-    fx_rate: Mapped[Decimal] = f.decimal(18, 9, ge=0, default=Decimal(1), help="What one unit is worth in the business's own currency.")
+    fx_rate: Mapped[Decimal | None] = f.decimal(
+        18, 9, ge=0, default=None, help="What one unit is worth in the business's own currency; empty: not known yet, and in no total."
+    )
     probability: Mapped[int] = f.int_(ge=0, le=100, default=0, help="Chance of winning, in percent; a stage sets it on entry.")
     forecast_category: Mapped[ForecastCategory] = f.enum_(ForecastCategory, default=ForecastCategory.PIPELINE)
     expected_close: Mapped[dt.date | None] = f.date(default=None)
@@ -119,6 +121,7 @@ class Quote(Entity):
 
     __table_args__ = (
         UniqueConstraint("deal_id", "number"),
+        Index("uq_crm_quote_accepted", "deal_id", unique=True, postgresql_where=sql("status = 'accepted'")),
         Index("ix_crm_quote_valid_until", "valid_until", postgresql_where=sql("status IN ('sent', 'viewed')")),
         CheckConstraint("(status = 'accepted') = (signature IS NOT NULL)", name="signature_when_accepted"),
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from nexus.core import Entity, Index, Mapped, f
+from nexus.core import Entity, Index, Mapped, f, sql
 from nexus.services.crm.entities.owned import Owned, sparse
 from nexus.services.crm.terms import LeadStatus, Learned, MovedActivity, Priority, Qualification, ScoreReason, SourceChannel
 
@@ -82,11 +82,12 @@ class Lead(Owned):
 class ConversionRecord(Entity):
     """What a conversion did, kept so that it can be undone."""
 
+    __table_args__ = (Index("uq_crm_conversion_record_lead_id", "lead_id", unique=True, postgresql_where=sql("undone_at IS NULL")),)
     removal: ClassVar[Literal["archive", "delete"] | None] = None
     creatable: ClassVar[bool] = False
     editable: ClassVar[bool] = False
 
-    lead_id: Mapped[UUID] = f.ref("crm.lead", read_only=True)
+    lead_id: Mapped[UUID] = f.ref("crm.lead", index=False, read_only=True)
     account_id: Mapped[UUID | None] = f.ref("crm.account", default=None, index=False, read_only=True, on_delete="NOTHING")
     contact_id: Mapped[UUID | None] = f.ref("crm.contact", default=None, index=False, read_only=True, on_delete="NOTHING")
     deal_id: Mapped[UUID | None] = f.ref("crm.deal", default=None, index=False, read_only=True, on_delete="NOTHING")
