@@ -1,0 +1,1 @@
+"""CRM's rules when asked: one file per family."""

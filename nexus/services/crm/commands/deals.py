@@ -1,0 +1,107 @@
+"""Opening deals and saying what they are about."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from nexus.core import FieldError, Invalid, Tx, amount, handles
+from nexus.services.crm.api import CreateDeal, DealCreated, DealLinesSet, SetDealLines
+from nexus.services.crm.entities import Deal, DealStage, Pipeline
+from nexus.services.crm.flows import deal_flow
+from nexus.services.crm.rules.stages import CLOSING, ClosingStage, NoStage, require
+from nexus.services.crm.rules.totals import totals
+
+
+@handles(CreateDeal, needs="crm.deal:create")
+async def create_deal(cmd: CreateDeal, tx: Tx) -> DealCreated:
+    stage = await _first_stage(cmd, tx)
+    deal = _opened(cmd, stage, tx)
+    require(deal, stage)
+    tx.add(deal)
+    return tx.emit(told(deal))
+
+
+def told(deal: Deal) -> DealCreated:
+    """What others hear of a new deal."""
+    return DealCreated(
+        deal_id=deal.id,
+        stage_id=deal.stage_id,
+        amount=deal.amount,
+        currency=deal.currency,
+        account_id=deal.account_id,
+        contact_id=deal.contact_id,
+        lead_id=deal.lead_id,
+        owner_id=deal.owner_id,
+    )
+
+
+async def _first_stage(cmd: CreateDeal, tx: Tx) -> DealStage:
+    if cmd.stage_id is not None:
+        stage = await tx.get(DealStage, cmd.stage_id)
+        if cmd.pipeline_id not in (None, stage.pipeline_id):
+            raise Invalid.of(FieldError("stage_id", "is a stage of another pipeline"))
+        if stage.type in CLOSING:
+            raise ClosingStage(stage=stage.name)
+        return stage
+    pipelines = [cmd.pipeline_id] if cmd.pipeline_id else [one.id for one in await _pipelines(tx)]
+    for pipeline_id in pipelines[:1]:
+        stages = await tx.list(
+            DealStage, DealStage.pipeline_id == pipeline_id, DealStage.archived_at.is_(None), order_by=(DealStage.position, DealStage.id)
+        )
+        for stage in stages:
+            if stage.type not in CLOSING:
+                return stage
+    raise NoStage()
+
+
+async def _pipelines(tx: Tx) -> list[Pipeline]:
+    return await tx.list(Pipeline, Pipeline.archived_at.is_(None), order_by=(Pipeline.position, Pipeline.id), limit=1)
+
+
+def _opened(cmd: CreateDeal, stage: DealStage, tx: Tx) -> Deal:
+    currency = cmd.currency or tx.tenant.currency
+    total = totals(cmd.lines, currency).total if cmd.lines else None
+    if total is not None and cmd.amount not in (None, total):
+        raise Invalid.of(FieldError("amount", f"the lines come to {total}; leave the amount out, or give no lines"))
+    return Deal(
+        name=cmd.name,
+        account_id=cmd.account_id,
+        contact_id=cmd.contact_id,
+        people=cmd.people,
+        pipeline_id=stage.pipeline_id,
+        stage_id=stage.id,
+        amount=amount(cmd.amount or Decimal(0), currency, "amount") if total is None else total,
+        currency=currency,
+        fx_rate=cmd.fx_rate if cmd.fx_rate is not None else own_rate(currency, tx),
+        lines=cmd.lines,
+        lines_total=total,
+        probability=stage.probability if cmd.probability is None else cmd.probability,
+        expected_close=cmd.expected_close,
+        next_step=cmd.next_step,
+        description=cmd.description,
+        source_id=cmd.source_id,
+        campaign_id=cmd.campaign_id,
+        competitors=cmd.competitors,
+        owner_id=cmd.owner_id or tx.actor.id,
+        team_id=cmd.team_id,
+        territory_id=cmd.territory_id,
+        tags=list(cmd.tags),
+        external_refs=cmd.external_refs,
+        opened_at=tx.now,
+        stage_entered_at=tx.now,
+    )
+
+
+def own_rate(currency: str, tx: Tx) -> Decimal | None:
+    """One for the business's own currency; for others nobody has said yet."""
+    return Decimal(1) if currency == tx.tenant.currency else None
+
+
+@handles(SetDealLines, needs="crm.deal:set_lines")
+async def set_deal_lines(cmd: SetDealLines, tx: Tx) -> DealLinesSet:
+    deal = await tx.get(Deal, cmd.deal_id, lock=True)
+    deal_flow.go(deal, "set_lines")
+    deal.lines, deal.lines_total = cmd.lines, None
+    if cmd.lines:
+        deal.amount = deal.lines_total = totals(cmd.lines, deal.currency).total
+    return tx.emit(DealLinesSet(deal_id=deal.id, amount=deal.amount, currency=deal.currency))

@@ -1,0 +1,1 @@
+"""What several of CRM's rules share, free of records being loaded or kept: each is a function of values."""

@@ -1,0 +1,78 @@
+"""Stages: entering one, and the trace each move leaves."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Final
+
+from nexus.core import Problem, Tx
+from nexus.services.crm.entities import Deal, DealStage, StageChange
+from nexus.services.crm.flows import deal_flow
+from nexus.services.crm.terms import DealStatus, StageType
+
+CLOSING: Final = {StageType.WON: DealStatus.WON, StageType.LOST: DealStatus.LOST}
+_COLUMNS: Final = {
+    "account": "account_id",
+    "contact": "contact_id",
+    "owner": "owner_id",
+    "source": "source_id",
+    "lost_reason": "lost_reason_id",
+}
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+class StageNeeds(Problem, status=422):
+    """A deal needs {fields} before it enters {stage}."""
+
+    stage: str
+    fields: str
+
+
+class NoStage(Problem, status=409):
+    """There is no pipeline with an open stage to put the deal in: make one first."""
+
+
+class ClosingStage(Problem, status=409):
+    """Entering {stage} closes the deal: win or lose it instead."""
+
+    stage: str
+
+
+def require(deal: Deal, stage: DealStage) -> None:
+    """StageNeeds (422) names what the stage requires and the deal has not."""
+    missing = [name for name in stage.required_fields if _empty(deal, name)]
+    if missing:
+        raise StageNeeds(stage=stage.name, fields=", ".join(missing).replace("_", " "))
+
+
+def _empty(deal: Deal, name: str) -> bool:
+    column = _COLUMNS.get(name, name)
+    value = getattr(deal, column, None) if column in deal.__table__.c else deal.custom.get(name)
+    return value in (None, "", [], {}, Decimal(0))
+
+
+def enter(deal: Deal, stage: DealStage, move: str, tx: Tx) -> None:
+    """Make a move of the deal's flow that ends in `stage`, and keep how long it was in the stage before.
+
+    IllegalMove (409) where the flow has no such move, StageNeeds (422) where the deal lacks what the stage requires. The moment of a command that
+    waited for another one's lock may lie before that other one's: time never runs backwards here.
+    """
+    was, at = deal.status, max(tx.now, deal.stage_entered_at)
+    deal_flow.go(deal, move)
+    require(deal, stage)
+    tx.add(
+        StageChange(
+            deal_id=deal.id,
+            from_stage_id=deal.stage_id,
+            to_stage_id=stage.id,
+            from_status=was,
+            to_status=deal.status,
+            entered_at=deal.stage_entered_at,
+            left_at=at,
+            seconds=Decimal((at - deal.stage_entered_at) // _MICROSECOND).scaleb(-6),
+        )
+    )
+    deal.pipeline_id, deal.stage_id, deal.stage_entered_at = stage.pipeline_id, stage.id, at
+    deal.closed_at = None if deal.status is DealStatus.OPEN else at
+    deal.probability = {DealStatus.WON: 100, DealStatus.LOST: 0}.get(deal.status, stage.probability)
