@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -165,6 +165,7 @@ class Activations:
             raise await self._taken(slug)
 
     async def _taken(self, slug: str) -> SlugTaken:
+        suggestion = ""
         for number in range(2, 100):
             suggestion = f"{slug[:58]}-{number}"
             (result,) = await self._platform.control.run(None, (_TAKEN, [encode(suggestion)]))
@@ -193,7 +194,7 @@ class Activations:
         tenant = await self._platform.directory.get(record.tenant_id)
         token = self.saga.tokens.pop(record.id, None) if give else None
         site, shown = self._platform.site, _tenant(record, tenant)
-        proof: list[str] = next((step.output["proof"] for step in record.steps if step.output and "proof" in step.output), [])
+        proof: list[str] = next((step.output["proof"] for step in record.steps if step.output and "proof" in step.output), list[str]())
         return {
             "id": str(record.id),
             "state": record.state,
@@ -214,7 +215,7 @@ class Activations:
         }
 
     def _credentials(self, record: ActivationRecord, token: str | None) -> dict[str, Any]:
-        seed: dict[str, Any] = next((step.output for step in record.steps if step.name == "seed" and step.output), {})
+        seed: dict[str, Any] = next((step.output for step in record.steps if step.name == "seed" and step.output), dict[str, Any]())
         given = {"api_key": token, "key_id": seed.get("key_id"), "owner_id": seed.get("owner_id")}
         if token is not None or record.state != "active":
             return given
@@ -278,7 +279,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
         raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
     if not isinstance(found, dict):
         raise Malformed(reason='The body is an object such as {"name": "Ade Bakery", "country": "NG", "owner": {"name": …, "email": …}}.')
-    return found
+    return cast(dict[str, Any], found)
 
 
 def _filled(work: Work) -> Any:
