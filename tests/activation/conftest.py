@@ -55,8 +55,7 @@ class Installation:
         """Everything an activation could leave behind, counted."""
         counts = {
             "schemas": "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^t_[0-9a-f]{32}$'",
-            "roles": "SELECT count(*) FROM pg_roles r WHERE rolname ~ '^t_[0-9a-f]{32}$' AND EXISTS"
-            " (SELECT FROM nexus_cell.tenant_service s WHERE s.tenant = r.rolname)",
+            "roles": "SELECT count(*) FROM pg_roles WHERE rolname ~ '^t_[0-9a-f]{32}$'",
             "tenants": "SELECT count(*) FROM nexus_control.tenant WHERE state <> 'purged'",
             "services": "SELECT count(*) FROM nexus_cell.tenant_service",
             "hosts": "SELECT count(*) FROM nexus_control.tenant_host",
