@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
-from nexus.core import Tx, Value, among, amount, func, handles, not_, select, sql, update
+from nexus.core import ColumnElement, Tx, Value, among, amount, func, handles, not_, select, sql, update
 from nexus.services.crm.api import ConvertLead, LeadConverted
 from nexus.services.crm.commands.deals import own_rate, told
 from nexus.services.crm.entities import Account, AccountContact, Activity, Contact, ConversionRecord, Deal, DealStage, Lead, Pipeline
@@ -108,7 +107,7 @@ async def _chosen(cmd: ConvertLead, known: _Known, tx: Tx) -> None:
         known.has_part = await tx.find(AccountContact, *part) is not None
 
 
-def _first_stage(pipeline_id: UUID | None) -> Any:
+def _first_stage(pipeline_id: UUID | None) -> ColumnElement[object]:
     """The first open stage of the pipeline, or of the first pipeline, as JSON."""
     open_stage = not_(among(DealStage.type, list(CLOSING)))
     return (
@@ -122,7 +121,7 @@ def _first_stage(pipeline_id: UUID | None) -> Any:
     )
 
 
-def _activities(lead_id: UUID) -> Any:
+def _activities(lead_id: UUID) -> ColumnElement[object]:
     parts = ("account_id", Activity.account_id, "contact_id", Activity.contact_id, "deal_id", Activity.deal_id)
     one = func.json_build_object("activity_id", Activity.id, *parts)
     return select(func.json_agg(one)).where(Activity.lead_id == lead_id).scalar_subquery()
@@ -204,7 +203,7 @@ def _deal(cmd: ConvertLead, lead: Lead, known: _Known, account_id: UUID | None, 
     return deal.id
 
 
-def _remember(lead: Lead, known: _Known, before: dict[str, Any], tx: Tx) -> None:
+def _remember(lead: Lead, known: _Known, before: dict[str, object], tx: Tx) -> None:
     tx.add(
         ConversionRecord(
             lead_id=lead.id,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
-from nexus.core import ColumnElement, Problem, Tx, among, and_, case, delete, func, handles, literal, null, or_, select, sql, update
+from nexus.core import ColumnElement, Mapped, Problem, Tx, among, and_, case, delete, func, handles, literal, null, or_, select, sql, update
 from nexus.services.crm.api import LeadUnconverted, UnconvertLead
 from nexus.services.crm.entities import (
     Account,
@@ -134,7 +133,9 @@ async def _give_back(record: ConversionRecord, tx: Tx) -> None:
         await tx.execute(calls.values(lead_id=func.coalesce(CallLog.lead_id, record.lead_id), contact_id=null()))
 
 
-def _without(column: Any, id: UUID | None, always: bool, moved: list[UUID]) -> Any:
+def _without(
+    column: Mapped[UUID | None], id: UUID | None, always: bool, moved: list[UUID]
+) -> Mapped[UUID | None] | ColumnElement[UUID | None]:
     """The column without the id: of all activities where what it names goes, else of those that had nothing there before."""
     if id is None:
         return column
