@@ -48,5 +48,3 @@ async def test_eight_different_ones_at_once_all_come_to_be(nexus: Installation) 
     assert len({answer["tenant"]["id"] for _, answer in answers}) == 8
     for _, answer in answers:
         assert (await nexus.ask("GET", "/api/v1/auth/reports/me", token=answer["credentials"]["api_key"]))[0] == 200
-
-

@@ -79,7 +79,9 @@ async def test_what_nobody_brought_is_reported_as_not_configured(nexus: Installa
 
     assert {feature["state"] for feature in tenant["features"]} == {"not configured"}
     assert {feature["kind"] for feature in tenant["features"]} == {"copilot", "integration"}
-    assert tenant["hosts"] == [{"host": "honest.nexus.example", "purpose": "api and console", "dns": "not configured", "tls": "not configured"}]
+    assert tenant["hosts"] == [
+        {"host": "honest.nexus.example", "purpose": "api and console", "dns": "not configured", "tls": "not configured"}
+    ]
     assert tenant["services"] == {"auth": 1}
 
 

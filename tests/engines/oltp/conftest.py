@@ -115,7 +115,9 @@ def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
 
 
 @pytest.fixture
-def waits_for_lock(owner: psycopg.AsyncConnection[tuple[object, ...]], until: Callable[..., Awaitable[None]]) -> Callable[[int], Awaitable[None]]:
+def waits_for_lock(
+    owner: psycopg.AsyncConnection[tuple[object, ...]], until: Callable[..., Awaitable[None]]
+) -> Callable[[int], Awaitable[None]]:
     """Wait until so many statements of the test database wait for a lock."""
 
     async def wait(count: int) -> None:

@@ -21,7 +21,9 @@ LOCK = Statement("select 1 from {s}.contact where id = 1 for update")
 
 async def asleep(owner: Owner) -> int:
     """How many statements sleep in the server."""
-    row = await (await owner.execute("select count(*) from pg_locks join pg_stat_activity using (pid) where wait_event = 'PgSleep'")).fetchone()
+    row = await (
+        await owner.execute("select count(*) from pg_locks join pg_stat_activity using (pid) where wait_event = 'PgSleep'")
+    ).fetchone()
     assert row is not None
     return int(str(row[0]))
 

@@ -35,7 +35,12 @@ class Job:
     size: int
 
 
-JOBS = st.builds(Job, st.sampled_from(["one", "rows", "fail", "add", "add and fail", "leave", "hurry", "fresh", "transaction"]), st.booleans(), st.integers(0, 60))
+JOBS = st.builds(
+    Job,
+    st.sampled_from(["one", "rows", "fail", "add", "add and fail", "leave", "hurry", "fresh", "transaction"]),
+    st.booleans(),
+    st.integers(0, 60),
+)
 
 
 class Crowd:

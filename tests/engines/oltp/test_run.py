@@ -45,7 +45,9 @@ FAIL = Statement("select 1 / $1::integer")
 async def test_runs_all_calls_in_one_round_trip_and_answers_each(db: Postgres, ours: str) -> None:
     before = db.stats.round_trips
 
-    found, added, gone = await db.run(ours, (NAME, [b"1"]), (ADD, [b"2", b"Bob", None, b"7"]), (Statement("delete from {s}.contact where id > 1"), []))
+    found, added, gone = await db.run(
+        ours, (NAME, [b"1"]), (ADD, [b"2", b"Bob", None, b"7"]), (Statement("delete from {s}.contact where id > 1"), [])
+    )
 
     assert found.rows == [(b"Ann of " + ours.encode(),)]
     assert (added.rows, added.affected) == ([(b"2", None)], 1)
@@ -99,7 +101,14 @@ async def test_a_constraint_checked_at_the_end_is_an_error_of_the_round_trip(db:
     ],
 )
 async def test_errors_say_what_is_wrong_and_change_nothing(
-    db: Postgres, ours: str, names: Names, args: list[bytes | None], kind: type[DatabaseError], sqlstate: str, constraint: str | None, column: str | None
+    db: Postgres,
+    ours: str,
+    names: Names,
+    args: list[bytes | None],
+    kind: type[DatabaseError],
+    sqlstate: str,
+    constraint: str | None,
+    column: str | None,
 ) -> None:
     with pytest.raises(kind) as caught:
         await db.run(ours, (ADD, args))
@@ -118,7 +127,9 @@ async def test_a_conflict_is_told_from_other_errors(db: Postgres, ours: str, ser
     assert caught.value.sqlstate == "42P01"
 
 
-async def test_deadlocked_transactions_are_told_to_run_again(db: Postgres, ours: str, waits_for_lock: Callable[[int], Awaitable[None]]) -> None:
+async def test_deadlocked_transactions_are_told_to_run_again(
+    db: Postgres, ours: str, waits_for_lock: Callable[[int], Awaitable[None]]
+) -> None:
     await db.run(ours, (ADD, [b"2", b"Bob", None, None]))
     touch = Statement("update {s}.contact set age = 9 where id = $1")
 

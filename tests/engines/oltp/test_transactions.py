@@ -201,7 +201,9 @@ async def test_a_table_changed_under_prepared_statements(db: Postgres, ours: str
         with pytest.raises(SerializationFailure, match="run the transaction again"):
             await tx.run((everything, []))
     async with db.transaction(ours) as tx:
-        assert [row[0] for row in (await tx.commit((everything, []), (Statement("select name from {s}.contact order by id"), [])))[1].rows] == [
+        assert [
+            row[0] for row in (await tx.commit((everything, []), (Statement("select name from {s}.contact order by id"), [])))[1].rows
+        ] == [
             b"Ann of " + ours.encode(),
             b"Bob",
         ]
