@@ -89,7 +89,9 @@ def _checks(entity: type[Entity], table: AnyTable) -> Iterator[sa.CheckConstrain
             words = ", ".join(f"'{member.value}'" for member in known.of)
             yield sa.CheckConstraint(f"{column.name} IN ({words})", name=f"{column.name}_known")
         if known.kind == "currency":
-            yield sa.CheckConstraint(f"num_nulls({column.name}, nexus_cell.currency_scale({column.name})) <> 1", name=f"{column.name}_iso4217")
+            yield sa.CheckConstraint(
+                f"num_nulls({column.name}, nexus_cell.currency_scale({column.name})) <> 1", name=f"{column.name}_iso4217"
+            )
         if known.currency is not None:
             yield sa.CheckConstraint(
                 f"{column.name} = round({column.name}, nexus_cell.currency_scale({known.currency}))", name=f"{column.name}_scale"
