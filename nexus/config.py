@@ -33,6 +33,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The password of the role that owns the tables; made and kept in the data folder where it is not given."""
     app_password: str = ""
     """The password of the role that requests run under; made and kept in the data folder where it is not given."""
+    domain: str = ""
+    """Tenants are named `<slug>.<domain>` where it is given."""
+    public_url: str = ""
+    """Where callers reach this installation, as answers name it; by default the address it serves on."""
     standby: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
     """Prepared tenants kept ready in each cell."""
     body_limit: Annotated[int, msgspec.Meta(ge=1024)] = 32 * 1024 * 1024

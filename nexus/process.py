@@ -16,13 +16,17 @@ from typing import IO
 import msgspec
 import uvicorn
 
+from nexus.activation.control import Control
+from nexus.activation.platform import Site
 from nexus.config import Settings
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.runtime.app import App
 from nexus.runtime.databases import open_cells, own_database
 from nexus.runtime.node import Node
 from nexus.runtime.operator import keep_operator_key
-from nexus.targets import pages
+from nexus.runtime.telemetry import Telemetry
+from nexus.surfaces.rest import Rest
+from nexus.targets import TARGETS, Target, pages
 
 
 class AlreadyRunning(Exception):
@@ -118,7 +122,7 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
-async def serve(settings: Settings, say: Callable[[Ready], None]) -> None:
+async def serve(settings: Settings, say: Callable[[Ready], None], target: str = "all") -> None:
     """Serve until a signal ends it. Raises AlreadyRunning, PortTaken, and what the engines raise when they cannot start."""
     began = time.monotonic()
     listening = _listen(settings) if not _is_held(settings) else None
@@ -129,23 +133,47 @@ async def serve(settings: Settings, say: Callable[[Ready], None]) -> None:
             key_file = settings.folder / "operator.key"
             made = await keep_operator_key(node.cells, key_file)
             await node.migrator.run()
-            await node.start()
-            app = App(node.rest, node.authenticate, await pages(node, url), body_limit=settings.body_limit)
-            config = uvicorn.Config(
-                app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                timeout_graceful_shutdown=10,
-            )
 
             def ready() -> None:
                 say(Ready(url, time.monotonic() - began, key_file, key_file.read_text().strip() if made else None, findings))
 
-            await _Server(config, ready).serve(sockets=[listening])
+            async with _working(settings, node, TARGETS[target], url) as app:
+                await _Server(_configuration(app), ready).serve(sockets=[listening])
+
+
+@asynccontextmanager
+async def _working(settings: Settings, node: Node, target: Target, url: str) -> AsyncGenerator[App]:
+    """The application of a target, with the work that goes on beside it for as long as the context lasts."""
+    control = Control(node, Site(url=settings.public_url.rstrip("/") or url, domain=settings.domain or None), standby=settings.standby)
+    telemetry = Telemetry()
+
+    def application(of: Target) -> App:
+        rest = node.rest if of.serves else Rest(node, ())
+        mounted = pages(of, node, control, telemetry)
+        return App(rest, node.authenticate, mounted, body_limit=settings.body_limit, observe=telemetry.observe)
+
+    # an activation proves itself through the whole API, also in a process that answers nobody else
+    control.serve(application(TARGETS["all"]))
+    if target.works:
+        await node.start()
+    await control.start(alone=not settings.database_url)
+    try:
+        yield application(target)
+    finally:
+        await control.stop()
+
+
+def _configuration(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
 
 
 def _is_held(settings: Settings) -> bool:

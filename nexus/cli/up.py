@@ -14,6 +14,7 @@ from rich.table import Table
 from nexus.config import BadSettings, Settings, load
 from nexus.engines.oltp.embedded import NoPostgres
 from nexus.process import AlreadyRunning, PortTaken, Ready, serve
+from nexus.targets import TARGETS
 
 
 def register(app: typer.Typer) -> None:
@@ -25,11 +26,15 @@ def register(app: typer.Typer) -> None:
         run(settings_or_exit())
 
     @app.command("serve")
-    def serve_(target: str = typer.Option("all", help="What this process runs; all is everything.")) -> None:
+    def serve_(
+        target: str = typer.Option(
+            "all", help="What this process runs: " + ", ".join(f"{name} ({one.summary.lower()})" for name, one in TARGETS.items()) + "."
+        ),
+    ) -> None:
         """Serve against the databases of the settings (NEXUS_DATABASE_URL), or embedded ones where none is given."""
-        if target != "all":
-            raise typer.BadParameter(f"there is no target {target!r}; there is all", param_hint="--target")
-        run(settings_or_exit())
+        if target not in TARGETS:
+            raise typer.BadParameter(f"there is no target {target!r}; there are {', '.join(TARGETS)}", param_hint="--target")
+        run(settings_or_exit(), target)
 
 
 def settings_or_exit() -> Settings:
@@ -48,10 +53,10 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, target: str = "all") -> None:
     """Serve until stopped."""
     try:
-        uvloop.run(serve(settings, welcome))
+        uvloop.run(serve(settings, welcome, target))
     except KeyboardInterrupt:
         pass
     except (AlreadyRunning, PortTaken, NoPostgres) as error:

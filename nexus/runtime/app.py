@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from nexus.core.ids import uuid7
 from nexus.core.problem import Malformed, NotFound, Problem, TooLarge, Unauthenticated
@@ -29,6 +29,10 @@ class Page(Protocol):
     """An endpoint outside the derived API: health, documents, activation. It sees the raw request."""
 
     async def __call__(self, raw: Raw) -> Response: ...
+
+
+Mounted: TypeAlias = list[tuple[str, Callable[["Raw"], Awaitable["Response"]]]]
+"""Pages by their paths; a path that ends in `/*` is a prefix."""
 
 
 class Raw:
@@ -88,7 +92,7 @@ class App:
         self,
         rest: Rest,
         authenticate: Callable[[str], Awaitable[Caller]],
-        pages: list[tuple[str, Page]],
+        pages: Mounted,
         *,
         body_limit: int,
         observe: Callable[[str, int, float], None] = lambda method, status, seconds: None,
@@ -143,7 +147,7 @@ class App:
         request = Request(raw.method, raw.path, raw.query, raw.headers, body, caller, raw.correlation, raw.chunks)
         return await self._rest(request, service, rest.split("/"))
 
-    def _page(self, path: str) -> Page | None:
+    def _page(self, path: str) -> Callable[[Raw], Awaitable[Response]] | None:
         if (exact := self._exact.get(path)) is not None:
             return exact
         for prefix, page in self._pages:

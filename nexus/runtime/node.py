@@ -44,6 +44,8 @@ class Node:
         self.logs = {name: EmbeddedEventLog(cell.oltp) for name, cell in cells.items()}
         self.letters = {name: DeadLetters(cell.oltp) for name, cell in cells.items()}
         self.relays = {name: Relay(cell.oltp, self.logs[name]) for name, cell in cells.items()}
+        self.followers: list[tuple[str, Follower]] = []
+        """Which services of this process follow which cell's log."""
         self._tasks: list[asyncio.Task[None]] = []
         self._watchers: list[Callable[[UnitOfWork], None]] = []
 
@@ -104,10 +106,15 @@ class Node:
             self._begin(self.relays[name].run(), f"relay {name}")
             for service in reacting:
                 follower = Follower(self.logs[name], self.letters[name], service, reactions_of(service), self.react, owner=owner)
+                self.followers.append((name, follower))
                 self._begin(follower.run(), f"{service} follows {name}")
 
     def _begin(self, work: Any, name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
+
+    def ended(self) -> list[str]:
+        """The names of background work that has ended though nobody ended it."""
+        return [task.get_name() for task in self._tasks if task.done()]
 
     async def stop(self) -> None:
         """End that work and let go of the databases; what was committed waits for the next start."""
@@ -117,6 +124,7 @@ class Node:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        self.followers.clear()
         await self.cells.close()
 
 

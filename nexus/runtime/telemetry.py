@@ -1,0 +1,114 @@
+"""Telemetry: what the process counts, and the page that Prometheus reads. Counting costs a request two additions; the rest is done when asked."""
+
+from __future__ import annotations
+
+import dataclasses
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from nexus.engines.oltp import Unavailable
+from nexus.runtime.app import Page, Raw
+from nexus.runtime.node import Node
+from nexus.surfaces.rest.message import Response
+
+BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Upper bounds of the latency buckets, in seconds."""
+_GAUGES: Final = ("in_flight", "connections")
+
+
+class Telemetry:
+    """Counts the requests of one process."""
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[str, int], list[float]] = {}
+
+    def observe(self, method: str, status: int, seconds: float) -> None:
+        """One request has been answered."""
+        counts = self._requests.get((method, status))
+        if counts is None:
+            counts = self._requests[method, status] = [0.0] * (len(BOUNDS) + 2)
+        counts[bisect_left(BOUNDS, seconds)] += 1
+        counts[-1] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """Requests by method and status, with their latency."""
+        family = HistogramMetricFamily("nexus_http_request_seconds", "Time to answer a request", labels=["method", "status"])
+        for (method, status), counts in sorted(self._requests.items()):
+            total, buckets = 0.0, list[tuple[str, float]]()
+            for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=False):
+                total += count
+                buckets.append((bound, total))
+            family.add_metric([method, str(status)], buckets, sum_value=counts[-1])
+        yield family
+
+
+class _Page(Collector):
+    """Everything of one look, for the library to write down."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def metrics_page(telemetry: Telemetry, node: Node) -> Page:
+    """`/metrics` in the text format of Prometheus."""
+
+    async def metrics(raw: Raw) -> Response:
+        families = [*telemetry.collect(), *_engines(node), *_relays(node), *await _backlog(node)]
+        return Response(200, generate_latest(_Page(families)), [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode())])
+
+    return metrics
+
+
+def _engines(node: Node) -> Iterator[Metric]:
+    """What the connections to each database have done."""
+    stats = {name: getattr(cell.oltp, "stats", None) for name, cell in node.cells.items()}
+    known = {name: dataclasses.asdict(one) for name, one in stats.items() if one is not None}
+    fields = list(next(iter(known.values()))) if known else []
+    for field in fields:
+        kind = GaugeMetricFamily if field in _GAUGES else CounterMetricFamily
+        family = kind(f"nexus_database_{field}", f"Of the pool of a cell's database: {field.replace('_', ' ')}", labels=["cell"])
+        for name, values in known.items():
+            family.add_metric([name], values[field])
+        yield family
+
+
+def _relays(node: Node) -> Iterator[Metric]:
+    """What this process has moved from the journal, and what its followers have done."""
+    for field in ("moves", "rows", "events", "entries", "refused", "failures"):
+        family = CounterMetricFamily(f"nexus_relay_{field}", f"Of the relay since start: {field}", labels=["cell"])
+        for name, relay in node.relays.items():
+            family.add_metric([name], getattr(relay.stats, field))
+        yield family
+    for field in ("events", "done", "retries", "dead", "lost"):
+        family = CounterMetricFamily(
+            f"nexus_reaction_{field}", f"Of the reactions of a service since start: {field}", labels=["cell", "service"]
+        )
+        for cell, follower in node.followers:
+            family.add_metric([cell, follower.group.name], getattr(follower.stats, field))
+        yield family
+
+
+async def _backlog(node: Node) -> list[Metric]:
+    """What waits: events that a service has not handled, and dead letters. A database that is away is left out."""
+    lag = GaugeMetricFamily("nexus_consumer_lag_events", "Events of the log not yet behind a consumer group", labels=["cell", "service"])
+    dead = GaugeMetricFamily("nexus_dead_letters", "Dead letters that wait for a redrive", labels=["cell", "service"])
+    for cell, follower in node.followers:
+        try:
+            lag.add_metric([cell, follower.group.name], await follower.group.lag())
+        except Unavailable:
+            continue
+    for cell, letters in node.letters.items():
+        try:
+            for group, count in (await letters.waiting()).items():
+                dead.add_metric([cell, group], count)
+        except Unavailable:
+            continue
+    return [lag, dead]
