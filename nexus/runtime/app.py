@@ -143,7 +143,7 @@ class App:
         service, _, rest = raw.path[len(API) :].partition("/")
         if not rest:
             raise NotFound(kind="path", id=raw.path)
-        body = b"" if raw.method == "GET" else await raw.body()
+        body = b"" if raw.method in ("GET", "HEAD") else await raw.body()
         request = Request(raw.method, raw.path, raw.query, raw.headers, body, caller, raw.correlation, raw.chunks)
         return await self._rest(request, service, rest.split("/"))
 
@@ -164,6 +164,7 @@ async def _send(send: Send, raw: Raw, response: Response) -> None:
         await send({"type": "http.response.body", "body": b"" if raw.method == "HEAD" else response.body})
         return
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    async for part in response.stream:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+    if raw.method != "HEAD":
+        async for part in response.stream:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

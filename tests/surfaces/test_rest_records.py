@@ -140,3 +140,17 @@ async def test_bodies_that_are_not_json_are_malformed(tenant: Harness) -> None:
     nul = await tenant.api("POST", TEAMS, {"name": "a\0b", "key": "nul"})
     assert nul.status == 422
     assert await tenant.count(Team) == 0
+
+
+async def test_head_is_get_without_the_body_and_options_says_what_there_is(tenant: Harness) -> None:
+    made = await tenant.api("POST", TEAMS, {"name": "Sales", "key": "sales"})
+    place = made.headers["location"]
+    got, head = await tenant.api("GET", place), await tenant.api("HEAD", place)
+
+    assert (head.status, head.body, head.headers["etag"]) == (200, b"", '"1"')
+    assert head.headers["content-length"] == str(len(got.body))
+    options = await tenant.api("OPTIONS", place)
+    assert (options.status, options.headers["allow"]) == (204, "GET, PATCH, DELETE, HEAD, OPTIONS")
+    assert (await tenant.api("OPTIONS", f"{place}/restore")).headers["allow"] == "POST, OPTIONS"
+    refused = await tenant.api("PUT", place, {"name": "A"})
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, PATCH, DELETE, HEAD, OPTIONS")

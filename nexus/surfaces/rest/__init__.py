@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from nexus.core.problem import NotFound, Problem
 from nexus.core.service import Service
 from nexus.surfaces.calling import Host
 from nexus.surfaces.rest.actions import Action, Report
-from nexus.surfaces.rest.message import Request, Response
+from nexus.surfaces.rest.message import Endpoint, Request, Response
 from nexus.surfaces.rest.records import Records
 
-__all__ = ["MethodNotAllowed", "Request", "Response", "Rest"]
+__all__ = ["MethodNotAllowed", "Methods", "Request", "Response", "Rest"]
+
+Methods = dict[str, Endpoint]
+"""The endpoints of one path. HEAD is answered as GET, and OPTIONS says what there is."""
 
 
 class MethodNotAllowed(Problem, status=405):
-    """{method} is not possible here; {allowed} is."""
+    """{method} is not possible here; there are {allowed}."""
 
     method: str
     allowed: str
@@ -59,54 +63,53 @@ class Rest:
             self.reports[service.name, answer.name] = Report(self._host, answer)
 
     async def __call__(self, request: Request, service: str, rest: list[str]) -> Response:
-        """Answer `/api/v1/{service}/{rest…}`. NotFound (404) for a path that is not there, MethodNotAllowed (405) for a verb that is not."""
-        method = request.method
-        if rest[0] == "reports" and len(rest) == 2 and (report := self.reports.get((service, rest[1]))) is not None:
-            _allow(method, "GET")
-            return await report(request)
-        collection = self.collections.get((service, rest[0]))
-        if collection is None or len(rest) > 3:
+        """Answer `/api/v1/{service}/{rest…}`. NotFound (404) for a path that is not there, MethodNotAllowed (405) for a method that is not."""
+        methods = self.methods(service, rest)
+        if not methods:
             raise NotFound(kind="path", id=request.path)
+        endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
+        if endpoint is not None:
+            return await endpoint(request)
+        allowed = ", ".join((*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"))
+        if request.method == "OPTIONS":
+            return Response(204, b"", [(b"allow", allowed.encode())])
+        raise MethodNotAllowed(method=request.method, allowed=allowed)
+
+    def methods(self, service: str, rest: list[str]) -> Methods:
+        """What can be asked of `/api/v1/{service}/{rest…}`, by HTTP method; nothing where no such path is."""
+        if rest[0] == "reports" and len(rest) == 2:
+            report = self.reports.get((service, rest[1]))
+            return {"GET": report} if report else {}
+        collection = self.collections.get((service, rest[0]))
+        if collection is None:
+            return {}
         if len(rest) == 1:
-            return await self._all(collection, request, method)
+            return self._all(collection)
         if len(rest) == 2:
-            if (action := collection.on_all.get(rest[1])) is not None:
-                _allow(method, "POST")
-                return await action(request)
-            return await self._one(collection, request, method, rest[1])
-        return await self._verb(collection, request, rest[1], rest[2])
+            action = collection.on_all.get(rest[1])
+            return {"POST": action} if action else self._one(collection.records, rest[1])
+        return self._verb(collection, rest[1], rest[2]) if len(rest) == 3 else {}
 
-    async def _all(self, collection: Collection, request: Request, method: str) -> Response:
+    def _all(self, collection: Collection) -> Methods:
         records = collection.records
-        if method == "GET":
-            return await records.list(request)
-        if method == "POST" and collection.create is not None:
-            return await collection.create(request)
-        if method == "POST" and records.entity.creatable:
-            return await records.create(request)
-        raise MethodNotAllowed(method=method, allowed="GET or POST" if collection.create or records.entity.creatable else "GET")
+        methods: Methods = {"GET": records.list}
+        if collection.create is not None:
+            methods["POST"] = collection.create
+        elif records.entity.creatable:
+            methods["POST"] = records.create
+        return methods
 
-    async def _one(self, collection: Collection, request: Request, method: str, id: str) -> Response:
-        records = collection.records
-        if method == "GET":
-            return await records.get(request, id)
-        if method == "PATCH" and records.entity.editable:
-            return await records.patch(request, id)
-        if method == "DELETE" and records.entity.removal is not None:
-            return await records.remove(request, id)
-        possible = ["GET", *(["PATCH"] if records.entity.editable else []), *(["DELETE"] if records.entity.removal else [])]
-        raise MethodNotAllowed(method=method, allowed=" or ".join(possible))
+    def _one(self, records: Records, id: str) -> Methods:
+        methods: Methods = {"GET": partial(records.get, raw_id=id)}
+        if records.entity.editable:
+            methods["PATCH"] = partial(records.patch, raw_id=id)
+        if records.entity.removal is not None:
+            methods["DELETE"] = partial(records.remove, raw_id=id)
+        return methods
 
-    async def _verb(self, collection: Collection, request: Request, id: str, verb: str) -> Response:
+    def _verb(self, collection: Collection, id: str, verb: str) -> Methods:
         if (action := collection.on_one.get(verb)) is not None:
-            _allow(request.method, "POST")
-            return await action(request, id)
+            return {"POST": partial(action, raw_id=id)}
         if verb == "restore" and collection.records.entity.removal == "archive":
-            _allow(request.method, "POST")
-            return await collection.records.restore(request, id)
-        raise NotFound(kind="path", id=request.path)
-
-
-def _allow(method: str, only: str) -> None:
-    if method != only:
-        raise MethodNotAllowed(method=method, allowed=only)
+            return {"POST": partial(collection.records.restore, raw_id=id)}
+        return {}

@@ -95,6 +95,8 @@ def problem(error: Problem, correlation: str) -> Response:
     headers: list[Header] = [PROBLEM]
     if error.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="nexus"'))
+    if error.status == 405:
+        headers.append((b"allow", str(error.facts["allowed"]).encode()))
     if error.status == 503:
         headers.append((b"retry-after", b"1"))
     return Response(error.status, msgspec.json.encode(body, enc_hook=str), headers)
