@@ -89,5 +89,9 @@ class Tx(ABC):
         """Tell others, once this transaction has committed."""
 
     @abstractmethod
+    def schedule(self, command: Command[Any], at: dt.datetime) -> None:
+        """Have a command of this service run once, at that moment or soon after, as the system itself; nothing is scheduled unless this commits."""
+
+    @abstractmethod
     async def call(self, command: Command[R]) -> R:
         """Run a command of this service within this transaction, or of another service in its own."""

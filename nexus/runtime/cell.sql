@@ -98,6 +98,23 @@ create unique index dead_letter_once on nexus_cell.dead_letter (consumer_group, 
 create index dead_letter_waiting on nexus_cell.dead_letter (consumer_group, id) where redriven_at is null;
 grant select, insert, update, delete on nexus_cell.dead_letter to nexus_app;
 
+-- Commands to be run at their time; the one who runs it holds a lease, and the tenant's inbox knows what was run.
+create table nexus_cell.timer (
+    id uuid primary key,
+    tenant text not null default current_user,
+    command text not null,
+    arguments text not null,
+    correlation text not null,
+    due_at timestamptz not null,
+    attempts integer not null default 0,
+    lease_until timestamptz,
+    error text  -- why it was given up; then it is due at infinity
+) with (fillfactor = 80);
+create index timer_due on nexus_cell.timer (due_at);
+create index timer_tenant on nexus_cell.timer (tenant);
+grant insert (id, command, arguments, correlation, due_at) on nexus_cell.timer to public;
+grant select, update, delete on nexus_cell.timer to nexus_app;
+
 -- A tenant's role reads its own events and its own audit, and nothing else of this schema.
 alter table nexus_cell.event enable row level security, force row level security;
 alter table nexus_cell.audit enable row level security, force row level security;

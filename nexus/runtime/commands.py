@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -64,6 +65,25 @@ class Commands:
                 raise _as_problem(error) from error
         raise AssertionError("unreachable")
 
+    async def at_its_time(self, caller: Caller, command: Command[Any], timer: UUID, cause: Cause) -> bool:
+        """Run a scheduled command, once: False where that was done before. Raises what `run` raises."""
+        handler = HANDLERS[type(command)]
+        claim: Call = (INBOX, [str(timer).encode(), b"timer"])
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._once(caller, handler, command, None, cause, False, None, claim)
+            except SerializationFailure:
+                await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
+            except UniqueViolation as error:
+                if error.constraint == INBOX_CONSTRAINT:
+                    return False
+                raise _as_problem(error) from error
+            except DatabaseError as error:
+                raise _as_problem(error) from error
+            else:
+                return True
+        raise Unavailable(what="The record, which others keep changing,")
+
     async def _once(
         self,
         caller: Caller,
@@ -73,10 +93,12 @@ class Commands:
         cause: Cause,
         dry_run: bool,
         encode: Callable[[Any], Outcome] | None,
+        *opening: Call,
     ) -> tuple[Any, Outcome | None]:
         async with self._host.oltp(caller.cell).transaction(caller.schema) as transaction:
             work = UnitOfWork(transaction, cause, caller.rights, caller.values(), self._forward(caller, handler.entity.split(".")[0]))
             work.command = handler.needs
+            work.begin_with(*opening)
             if key is not None:
                 work.begin_with((CLAIM, key.arguments(caller.actor)))
             answer = await handler.run(command, work)

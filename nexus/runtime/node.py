@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 from nexus.config import Settings
 from nexus.core.message import Command, Envelope, Reaction
@@ -22,6 +23,7 @@ from nexus.runtime.migrate import Migrator
 from nexus.runtime.principals import Principal, Principals
 from nexus.runtime.reactions import Follower, reactions_of
 from nexus.runtime.relay import Relay
+from nexus.runtime.timers import Postponed, Timekeeper, Timer
 from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Key, Outcome
 from nexus.surfaces.journal import Cause
@@ -46,6 +48,7 @@ class Node:
         self.relays = {name: Relay(cell.oltp, self.logs[name]) for name, cell in cells.items()}
         self.followers: list[tuple[str, Follower]] = []
         """Which services of this process follow which cell's log."""
+        self.timekeepers = {name: Timekeeper(cell.oltp, self.at_its_time) for name, cell in cells.items()}
         self._tasks: list[asyncio.Task[None]] = []
         self._watchers: list[Callable[[UnitOfWork], None]] = []
 
@@ -75,6 +78,9 @@ class Node:
         self._watchers.append(watcher)
 
     def _committed(self, work: UnitOfWork) -> None:
+        if work.scheduled:
+            for timekeeper in self.timekeepers.values():
+                timekeeper.wake()
         for watcher in self._watchers:
             watcher(work)
 
@@ -97,6 +103,16 @@ class Node:
             raise Unavailable(what=f"The cell {record.cell}")
         await self.commands.react(self.system(record), reaction, envelope)
 
+    async def at_its_time(self, timer: Timer, command: Command[Any]) -> None:
+        """Run what a tenant's rule has scheduled; later where the tenant is not at work now."""
+        record = await self.directory.get(UUID(timer.tenant.removeprefix("t_")))
+        if record is None or record.state in ("purging", "purged"):
+            return
+        if record.state != "active" or record.cell not in self.cells:
+            raise Postponed(5.0 if record.state in ("moving", "activating") else 3600.0)
+        caller = self.system(record)
+        await self.commands.at_its_time(caller, command, timer.id, caller.cause(timer.correlation, str(timer.id)))
+
     async def start(self) -> None:
         """Begin the work that no request asks for: moving the journal, reacting to events."""
         owner = str(self.settings.folder)
@@ -104,6 +120,7 @@ class Node:
             reacting = [service for service in self.services if reactions_of(service)]
             await self.logs[name].register(reacting)
             self._begin(self.relays[name].run(), f"relay {name}")
+            self._begin(self.timekeepers[name].run(), f"timers {name}")
             for service in reacting:
                 follower = Follower(self.logs[name], self.letters[name], service, reactions_of(service), self.react, owner=owner)
                 self.followers.append((name, follower))

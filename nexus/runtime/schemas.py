@@ -25,6 +25,7 @@ DELETE FROM nexus_cell.event WHERE tenant = '{s}';
 DELETE FROM nexus_cell.audit WHERE tenant = '{s}';
 DELETE FROM nexus_cell.audit_head WHERE tenant = '{s}';
 DELETE FROM nexus_cell.dead_letter WHERE tenant = '{s}';
+DELETE FROM nexus_cell.timer WHERE tenant = '{s}';
 """
 
 

@@ -97,7 +97,7 @@ def _relays(node: Node) -> Iterator[Metric]:
 
 
 async def _backlog(node: Node) -> list[Metric]:
-    """What waits: events that a service has not handled, and dead letters. A database that is away is left out."""
+    """What waits: events that a service has not handled, dead letters, timers. A database that is away is left out."""
     lag = GaugeMetricFamily("nexus_consumer_lag_events", "Events of the log not yet behind a consumer group", labels=["cell", "service"])
     dead = GaugeMetricFamily("nexus_dead_letters", "Dead letters that wait for a redrive", labels=["cell", "service"])
     for cell, follower in node.followers:
@@ -111,4 +111,11 @@ async def _backlog(node: Node) -> list[Metric]:
                 dead.add_metric([cell, group], count)
         except Unavailable:
             continue
-    return [lag, dead]
+    timers = GaugeMetricFamily("nexus_timers", "Commands that wait for their time, and those given up", labels=["cell", "state"])
+    for cell, timekeeper in node.timekeepers.items():
+        try:
+            for state, count in (await timekeeper.counts()).items():
+                timers.add_metric([cell, state], count)
+        except Unavailable:
+            continue
+    return [lag, dead, timers]

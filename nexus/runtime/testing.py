@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import dataclasses
+import datetime as dt
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar, cast
@@ -18,9 +19,10 @@ from nexus.core.ids import uuid7
 from nexus.core.message import ANSWERS, REACTIONS, Command, Envelope, Event, Query
 from nexus.core.service import Service
 from nexus.core.tx import Actor, Tenant
-from nexus.engines.oltp import Oltp
+from nexus.engines.oltp import Oltp, Statement
 from nexus.runtime.app import App
 from nexus.runtime.commands import Commands
+from nexus.runtime.timers import Timer, command_of
 from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Key, Outcome
 from nexus.surfaces.permissions import rights_of
@@ -123,6 +125,27 @@ class Harness:
         for _ in range(times):
             for reaction in REACTIONS.get(event.topic, []):
                 await self._process.commands.react(system, reaction, envelope)
+
+    async def scheduled(self) -> builtins.list[Timer]:
+        """What this tenant's rules have scheduled, the next first."""
+        statement = Statement("SELECT row_to_json(t) FROM nexus_cell.timer t WHERE tenant = $1 AND due_at < 'infinity' ORDER BY due_at, id")
+        (result,) = await self._oltp.run(None, (statement, [self.caller.schema.encode()]))
+        return [msgspec.json.decode(row[0] or b"", type=Timer) for row in result.rows]
+
+    async def fire(self, timer: Timer) -> bool:
+        """Run what was scheduled, at its own time; False where that was done before. The timer stays: see `pass_time`."""
+        system = dataclasses.replace(self.caller, actor=Actor(None, "system"), rights=None)
+        cause = dataclasses.replace(system.cause(timer.correlation), now=timer.due_at)
+        return await self._process.commands.at_its_time(system, command_of(timer), timer.id, cause)
+
+    async def pass_time(self, until: dt.datetime) -> int:
+        """Run everything that is due by a moment, also what that schedules; how many commands that were."""
+        ran = 0
+        while due := [timer for timer in await self.scheduled() if timer.due_at <= until]:
+            await self.fire(due[0])
+            await self._oltp.run(None, (Statement("DELETE FROM nexus_cell.timer WHERE id = $1"), [str(due[0].id).encode()]))
+            ran += 1
+        return ran
 
     async def get(self, kind: type[N], id: UUID) -> N:
         """A record as it is now, whoever owns it."""

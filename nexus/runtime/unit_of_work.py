@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.sql.dml import Delete, Update
 
 from nexus.core.entity import Entity
-from nexus.core.message import Command, Event, Rows
+from nexus.core.ids import uuid7
+from nexus.core.message import HANDLERS, Command, Event, Rows
 from nexus.core.problem import NotFound
 from nexus.core.tx import Actor, Tenant, Tx
-from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Transaction
+from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Statement, Transaction
 from nexus.surfaces import journal
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.permissions import Rights
@@ -32,6 +33,11 @@ V = TypeVar("V", bound=Event)
 R = TypeVar("R")
 
 _DIVISION_BY_ZERO = "22012"
+_SCHEDULE = Statement(
+    "INSERT INTO nexus_cell.timer (id, command, arguments, correlation, due_at)"
+    " SELECT id, command, arguments, correlation, due_at"
+    " FROM json_to_recordset($1) AS t (id uuid, command text, arguments text, correlation text, due_at timestamptz)"
+)
 
 
 class UnitOfWork(Tx):
@@ -49,6 +55,8 @@ class UnitOfWork(Tx):
         self.rights = rights
         """What the caller sees; None for the system itself, which sees everything."""
         self.emitted: builtins.list[Event] = []
+        self.scheduled: builtins.list[tuple[Command[Any], dt.datetime]] = []
+        """Commands that are to run later, each with its time."""
         self.command = ""
         self._transaction = transaction
         self._caller = caller
@@ -162,6 +170,9 @@ class UnitOfWork(Tx):
         self._events.append(self.cause.told(event))
         return event
 
+    def schedule(self, command: Command[Any], at: dt.datetime) -> None:
+        self.scheduled.append((command, at))
+
     async def call(self, command: Command[R]) -> R:
         answer: R = await self._forward(self, command)
         return answer
@@ -246,12 +257,25 @@ class UnitOfWork(Tx):
         head = self.cause.audit_head(self.command or "system", entity)
         return [(journal.INSERT, [head + about, b"[" + b",".join(events) + b"]"])]
 
+    def _timers(self) -> builtins.list[Call]:
+        rows = [
+            {
+                "id": uuid7(),
+                "command": HANDLERS[type(command)].needs,
+                "arguments": msgspec.json.encode(command).decode(),
+                "correlation": self.cause.correlation,
+                "due_at": at,
+            }
+            for command, at in self.scheduled
+        ]
+        return [(_SCHEDULE, [msgspec.json.encode(rows)])] if rows else []
+
     async def commit(self, *last: Call, entity: str = "", id: UUID | None = None, outcome: dict[str, Any] | None = None) -> None:
         """Write everything and make it true, in one round trip."""
         opening, pending = self._first, self._flush()
         self._first = []
         try:
-            await self._transaction.commit(*opening, *pending, *self._journal(entity, id, outcome or {}), *last)
+            await self._transaction.commit(*opening, *pending, *self._timers(), *self._journal(entity, id, outcome or {}), *last)
         except DatabaseError as error:
             raise _lost_update(error) from None
 
