@@ -16,6 +16,7 @@ CHECKS: list[tuple[str, list[str]]] = [
     ("mypy", [str(BIN / "mypy")]),
     ("pyright", [str(BIN / "pyright")]),
     ("contracts", [str(BIN / "lint-imports"), "--no-cache"]),
+    ("migrations", [sys.executable, "-m", "tools.migration", "--check"]),
     ("own lints", [sys.executable, "-m", "tools.lint"]),
 ]
 

@@ -9,6 +9,8 @@ to three parts:
                    transaction of its own, until it changes none
     -- enforce     what may hold only now: NOT NULL, checks, dropping what nobody reads any more
 
+A line `-- leaves crm_lead.nickname` before the first heading says what the code of the version before still reads: a later version drops it.
+
 Each part is one transaction together with the row in nexus_cell.tenant_service that says it is done. A new tenant has no rows: it gets
 everything but the backfills in the transaction that makes it.
 """
@@ -51,7 +53,8 @@ class Part:
 def initial(service: Service) -> str:
     """Version 1 of a service as its declarations have it: tables, indexes, and one grant per table."""
     names = table_names(service)
-    return script(service) + (grants(names) if names else "")
+    text = script(service) + (grants(names) if names else "")
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 @functools.cache
@@ -88,6 +91,9 @@ def parse(version: int, text: str) -> list[Part]:
     kinds = [kind for kind, _ in named]
     if sorted(kinds, key=_ORDER.index) != kinds or len(set(kinds)) != len(kinds):
         raise MigrationError(f"version {version}: the parts are {', '.join(_ORDER)}, each once and in this order")
+    for kind, sql in named:
+        if kind == "backfill" and all(line.startswith("--") or not line.strip() for line in sql.splitlines()):
+            raise MigrationError(f"version {version}: its backfill is not written yet")
     filled = [(kind, sql) for kind, sql in named if sql.strip()]
     return [Part(version, at, cast(Kind, kind), sql, at == len(filled) - 1) for at, (kind, sql) in enumerate(filled)]
 

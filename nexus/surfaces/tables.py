@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.util import set_creation_order
 
 from nexus.core.entity import AnyTable, Entity, facts, table_of
 from nexus.core.service import Service
@@ -132,6 +133,9 @@ def full_table(entity: type[Entity]) -> AnyTable:
     if (vector := search_vector(entity)) is not None:
         full.append_column(sa.Column("search", postgresql.TSVECTOR(), sa.Computed(vector, persisted=True)))
         sa.Index(f"ix_{full.name}_search", full.c.search, postgresql_using="gin")
+    # copied from a set: without an order of its own the same declaration would give another text in every process
+    for constraint in sorted(full.constraints - {full.primary_key}, key=lambda one: str(one.name)):
+        set_creation_order(constraint)
     return full
 
 
