@@ -43,6 +43,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Bytes of the largest request body; imports stream and have no limit."""
     connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     """Connections for short requests per database and process; as many as the database has cores is best."""
+    event_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    """Days for which the event log can be replayed."""
+    idempotency_hours: Annotated[int, msgspec.Meta(ge=24, le=8760)] = 24
+    """Hours for which the answer to an Idempotency-Key is kept."""
     log_level: str = "warning"
     """debug, info, warning or error."""
 

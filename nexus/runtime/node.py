@@ -19,6 +19,7 @@ from nexus.runtime.cells import Cells
 from nexus.runtime.commands import Commands
 from nexus.runtime.deadletters import DeadLetters
 from nexus.runtime.directory import Directory, TenantRecord
+from nexus.runtime.housekeeping import Housekeeping
 from nexus.runtime.migrate import Migrator
 from nexus.runtime.principals import Principal, Principals
 from nexus.runtime.reactions import Follower, reactions_of
@@ -121,6 +122,8 @@ class Node:
             await self.logs[name].register(reacting)
             self._begin(self.relays[name].run(), f"relay {name}")
             self._begin(self.timekeepers[name].run(), f"timers {name}")
+            home = Housekeeping(self.cells[name].oltp, self.logs[name], self.letters[name], self.settings)
+            self._begin(home.run(), f"housekeeping {name}")
             for service in reacting:
                 follower = Follower(self.logs[name], self.letters[name], service, reactions_of(service), self.react, owner=owner)
                 self.followers.append((name, follower))
