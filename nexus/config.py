@@ -84,7 +84,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             near = difflib.get_close_matches(name, [*_NAMES, *_OTHERS], 1)
             raise BadSettings(f"{name} is not a setting{f'; did you mean {near[0]}?' if near else ''}")
     try:
-        return msgspec.convert(_file(given, values) | values, Settings, strict=False)
+        settings = msgspec.convert(_file(given, values) | values, Settings, strict=False)
+        settings.extra_cells()
+        return settings
     except msgspec.ValidationError as error:
         raise BadSettings(_message(error)) from None
 

@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from nexus.config import BadSettings, Settings, load
+from nexus.engines.oltp.embedded import AlreadyRunning as PostgresRunning
 from nexus.engines.oltp.embedded import NoPostgres
 from nexus.process import AlreadyRunning, PortTaken, Ready, serve
+from nexus.runtime.operator import BadOperatorKey
 from nexus.targets import TARGETS
 
 
@@ -59,7 +61,7 @@ def run(settings: Settings, target: str = "all") -> None:
         uvloop.run(serve(settings, welcome, target))
     except KeyboardInterrupt:
         pass
-    except (AlreadyRunning, PortTaken, NoPostgres) as error:
+    except (AlreadyRunning, PortTaken, NoPostgres, PostgresRunning, BadOperatorKey) as error:
         fail(str(error))
     except psycopg.OperationalError as error:
         fail(f"The database cannot be reached: {error}")

@@ -10,14 +10,18 @@ from nexus.core.tokens import is_operator_key, new_operator_key, operator_hash
 from nexus.runtime.cells import Cells
 
 
+class BadOperatorKey(Exception):
+    """The file that should hold the operator's key holds something else."""
+
+
 async def keep_operator_key(cells: Cells, file: Path) -> bool:
     """Make sure that the key in `file` is in force, making one where there is none; True if it was made now.
 
-    Raises ValueError where the file holds something else. A file that was deleted or replaced gives a new key; the old one stops working.
+    Raises BadOperatorKey where the file holds something else. A file that was deleted or replaced gives a new key; the old one stops working.
     """
     made, key = await asyncio.to_thread(_made_or_read, file)
     if not is_operator_key(key):
-        raise ValueError(f"{file} does not hold an operator key (nxo_…); delete it to have a new one made")
+        raise BadOperatorKey(f"{file} does not hold an operator key (nxo_…); delete it to have a new one made")
     digest = operator_hash(key)
     async with await cells.control.owner() as connection, connection.transaction():
         await connection.execute("DELETE FROM nexus_control.operator WHERE key_hash <> %s", (digest,))

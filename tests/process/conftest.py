@@ -1,0 +1,169 @@
+"""`nexus up` as a person starts it: a process of its own, on a port and in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LEAST = {"name": "Ade Bakery", "industry": "restaurant", "country": "NG", "owner": {"name": "Ade", "email": "ade@example.com"}}
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+"""Seconds after which a test gives up; nothing is expected to take them."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def below(pid: int) -> list[int]:
+    """The processes that this one has started, and theirs."""
+    parents: dict[int, list[int]] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(place.read_text().rpartition(")")[2].split()[1])
+        except FileNotFoundError:
+            continue
+        parents.setdefault(parent, []).append(int(place.parent.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for something another process does."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"it never came to be that {what}")
+        time.sleep(0.02)
+
+
+@dataclass
+class Nexus:
+    """One `nexus up`."""
+
+    folder: Path
+    port: int
+    prefix: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.folder / "output.txt"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def key(self) -> str:
+        return (self.folder / "data" / "operator.key").read_text().strip()
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")}
+        return kept | {"NEXUS_PORT": str(self.port), "NEXUS_DATA": str(self.folder / "data"), "NEXUS_STANDBY": "1"} | more
+
+    def launch(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start the command, in a session of its own, its output in a file."""
+        with self.log.open("wb") as out:
+            return subprocess.Popen(
+                [*self.prefix, sys.executable, "-m", "nexus", *(arguments or ("up",))],
+                env=self.environment(**environment),
+                cwd=ROOT,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def start(self, *arguments: str, **environment: str) -> Nexus:
+        """Start it and wait until it is ready."""
+        self.process = self.launch(*arguments, **environment)
+        until(lambda: self.ready() or (self.process is not None and self.process.poll() is not None), "it is ready")
+        assert self.process.poll() is None, self.said
+        return self
+
+    def ready(self) -> bool:
+        try:
+            return self.ask("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and wait for the end; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(sign)
+        return self.process.wait(PATIENCE)
+
+    def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any]:
+        """A request over the wire. Raises OSError where nobody answers."""
+        sent = None if body is None else json.dumps(body).encode()
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(f"{self.url}{path}", sent, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+
+    def activate(self, **more: Any) -> str:
+        """A business; its owner's key."""
+        status, answer = self.ask("POST", "/api/v1/activate", LEAST | more, token=self.key)
+        assert status == 201, answer
+        key: str = answer["credentials"]["api_key"]
+        return key
+
+
+@pytest.fixture
+def nexus(tmp_path: Path) -> Iterator[Nexus]:
+    """Not started yet; whatever it started is gone afterwards."""
+    for place in (tmp_path, *tmp_path.parents):  # the server's own user must be able to enter
+        if place.stat().st_uid == os.geteuid() and place.stat().st_mode & 0o005 != 0o005:
+            place.chmod(place.stat().st_mode | 0o055)
+    made = Nexus(tmp_path, free_port())
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.stop(signal.SIGKILL)
+    leftover = made.folder / "data" / "postgres" / "data" / "postmaster.pid"
+    if leftover.exists():
+        pid = int(re.match(r"\d+", leftover.read_text())[0])  # type: ignore[index]
+        until(lambda: not alive(pid), "the database of the test has ended")
