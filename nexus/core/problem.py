@@ -9,6 +9,7 @@
     │   ├── AlreadyExists         … a value that must be unique is taken
     │   ├── StillReferred         … something else still points at it
     │   ├── KeyReused             … the idempotency key was used for something else
+    │   ├── Merged                … the record is part of another one now (in `surfaces.redirects`)
     │   └── IllegalMove           … the state machine has no such move (in `core.flow`)
     ├── PreconditionFailed   412  the record changed since it was read
     ├── TooLarge             413  more bytes or rows than the limit

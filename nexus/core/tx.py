@@ -77,6 +77,10 @@ class Tx(ABC):
         """Change many records by one statement; how many. Nothing is derived from it: emit what others must know."""
 
     @abstractmethod
+    def sees(self, kind: type[Entity]) -> sa.ColumnElement[bool]:
+        """The condition that narrows an entity to what the caller sees; for statements that `get` is too small for."""
+
+    @abstractmethod
     def add(self, entity: N) -> N:
         """Keep a new record."""
 

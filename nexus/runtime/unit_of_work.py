@@ -18,13 +18,14 @@ from sqlalchemy.sql.dml import Delete, Update
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.message import HANDLERS, Command, Event, Rows
-from nexus.core.problem import NotFound
+from nexus.core.problem import NotFound, Problem
 from nexus.core.tx import Actor, Tenant, Tx
 from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Statement, Transaction
 from nexus.surfaces import journal
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.records import changeable, records_of
+from nexus.surfaces.redirects import Merged, survivor_statement
 from nexus.surfaces.shapes import Shape, shape_of
 from nexus.surfaces.sql import call
 
@@ -107,8 +108,17 @@ class UnitOfWork(Tx):
         where = [kind.id == id] if condition is None else [kind.id == id, condition]
         found = await self._select(kind, where, lock=lock)
         if not found:
-            raise NotFound(kind=shape_of(kind).title, id=str(id))
+            raise await self._missing(kind, id)
         return found[0]
+
+    async def _missing(self, kind: type[Entity], id: UUID) -> Problem:
+        """Why there is no such record: it was merged into another that the caller may see, or there is none to speak of."""
+        title = shape_of(kind).title
+        if (one := survivor_statement(kind, self.rights)) is not None:
+            (result,) = await self.ask(one.call({**self._caller, "id": id}))
+            if result.rows:
+                return Merged(kind=title, into=(result.rows[0][0] or b"").decode(), reason="")
+        return NotFound(kind=title, id=str(id))
 
     async def find(self, kind: type[N], *where: sa.ColumnElement[bool], lock: bool = False) -> N | None:
         found = await self._select(kind, where, lock=lock, order_by=(kind.id,), limit=1)
@@ -157,6 +167,9 @@ class UnitOfWork(Tx):
     async def execute(self, statement: Update | Delete) -> int:
         (result,) = await self.ask(call(statement, self._caller))
         return result.affected
+
+    def sees(self, kind: type[Entity]) -> sa.ColumnElement[bool]:
+        return sa.true() if self.rights is None else self.rights(kind)
 
     def add(self, entity: N) -> N:
         self._new.append(entity)

@@ -18,6 +18,7 @@ from nexus.surfaces.filters import Filter, parse, prefix_query
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Shape, by_name
 from nexus.surfaces.sql import Compiled, compiled, constant
+from nexus.surfaces.tables import search_vector
 
 RESERVED: Mapping[str, None] = dict.fromkeys(("q", "sort", "cursor", "limit", "fields", "expand", "count", "archived"))
 MAX_LIMIT = 500
@@ -174,7 +175,7 @@ def _expandable(shape: Shape, rights: Rights, name: str, path: str) -> Shape:
 def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compiled:
     """One page: the rows as a JSON array, whether more follow, the keys of the last row, and the count if it was asked for."""
     table = shape.table
-    where = [*_seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(table, request)]
+    where = [*_seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
     keys = [sa.cast(table.c[name], sa.Text()).label(f"_k{n}") for n, (name, _) in enumerate(request.sort)]
     page = (
         sa.select(*projection(shape, table, rights, request.fields, request.expand), *keys)
@@ -194,13 +195,18 @@ def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compil
     return compiled(sa.select(*columns))
 
 
-def _standing(table: sa.FromClause, request: ListRequest) -> list[sa.ColumnElement[bool]]:
+def _standing(shape: Shape, rights: Rights, request: ListRequest) -> list[sa.ColumnElement[bool]]:
     """Conditions that hold for every page: text search, and what is archived."""
+    table = shape.table
     conditions: list[sa.ColumnElement[bool]] = []
     if request.searching:
-        vector: sa.ColumnElement[Any] = constant(f"{table.schema}.{table.name}.search")  # type: ignore[attr-defined]
+        vectors = [f"{table.schema}.{table.name}.search"]
+        hidden = frozenset(name for name in rights.hidden(shape.entity) if shape.fields[name].facts.search)
+        if hidden:  # the index narrows; what the caller may see decides, or search would tell what is hidden word by word
+            vectors.append(search_vector(shape.entity, without=hidden) or "''::tsvector")
         simple: sa.ColumnElement[Any] = constant("'simple'::regconfig")
-        conditions.append(vector.op("@@")(sa.func.to_tsquery(simple, sa.bindparam("q", type_=sa.Text()))))
+        wanted = sa.func.to_tsquery(simple, sa.bindparam("q", type_=sa.Text()))
+        conditions += [constant(vector).op("@@")(wanted) for vector in vectors]
     if request.archived != "any":
         empty = table.c.archived_at.is_(None)
         conditions.append(empty if request.archived == "false" else sa.not_(empty))

@@ -108,12 +108,23 @@ def _checks(entity: type[Entity], table: AnyTable) -> Iterator[sa.CheckConstrain
             yield sa.CheckConstraint(f"{column.name} <= {known.le:g}", name=f"{column.name}_most")
 
 
-def search_vector(entity: type[Entity]) -> str | None:
-    """The expression of the generated column that text search reads, or None where nothing is searchable."""
-    found = [column.name for column in columns(entity) if facts(column).search]
+_JOINTS = "@./_-+:&~<>"
+"""What joins words into one (addresses, domains, versions): text search cuts there, as `filters.prefix_query` does, or no part would be found."""
+
+
+def search_vector(entity: type[Entity], without: frozenset[str] = frozenset()) -> str | None:
+    """The expression of the generated column that text search reads, or None where nothing is searchable. Of JSON it reads the strings."""
+    found = [column for column in columns(entity) if facts(column).search and column.name not in without]
     if not found:
         return None
-    return "to_tsvector('simple', " + " || ' ' || ".join(f"coalesce({name}, '')" for name in found) + ")"
+    text = " || ' ' || ".join(f"coalesce({_words_of(column)}, '')" for column in found)
+    return f"to_tsvector('simple', translate({text}, '{_JOINTS}', '{' ' * len(_JOINTS)}'))"
+
+
+def _words_of(column: sa.Column[Any]) -> str:
+    if facts(column).kind not in ("json", "tags"):
+        return column.name
+    return f"""jsonb_path_query_array({column.name}, 'strict $.** ? (@.type() == "string")')::text"""
 
 
 def full_table(entity: type[Entity]) -> AnyTable:

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from nexus.core.entity import Entity
-from nexus.core.problem import FieldError, Invalid, NotFound, PreconditionFailed
+from nexus.core.problem import FieldError, Invalid, NotFound, PreconditionFailed, Problem
 from nexus.engines.oltp import Call, DatabaseError, Result, UniqueViolation
 from nexus.surfaces import journal
 from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
@@ -22,6 +22,7 @@ from nexus.surfaces.reads import (
     list_statement,
     names_of_fields,
 )
+from nexus.surfaces.redirects import Merged, survivor_statement
 from nexus.surfaces.refusals import problem_of
 from nexus.surfaces.rest.message import JSON, Request, Response, stored
 from nexus.surfaces.shapes import Shape, shape_of
@@ -75,12 +76,32 @@ class Records:
         call = one.call({"id": id, **request.caller.values()})
         result = await self._read(request.caller, call, self._disclosed(request, rights, fields, id))
         if not result.rows:
-            raise NotFound(kind=self.shape.title, id=raw_id)
+            return await self._elsewhere(request, id)
         body, version = result.rows[0]
         tag = b'"' + (version or b"") + b'"'
         if request.headers.get(b"if-none-match") == tag:
             return Response(304, b"", [(b"etag", tag)])
         return Response(200, body or b"", [JSON, (b"etag", tag)])
+
+    async def _elsewhere(self, request: Request, id: UUID) -> Response:
+        """Lead the id of a merged record to its survivor (301, for good); NotFound (404) where there is none that the caller sees."""
+        survivor = await self._survivor(request.caller, id)
+        if survivor is None:
+            raise NotFound(kind=self.shape.title, id=str(id))
+        query = b"?" + request.query if request.query else b""
+        return Response(301, b"", [(b"location", f"{self.location}/{survivor}".encode() + query)])
+
+    async def _survivor(self, caller: Caller, id: UUID) -> str | None:
+        one = survivor_statement(self.entity, caller.rights)
+        if one is None:
+            return None
+        result = await self._read(caller, one.call({**caller.values(), "id": id}), [])
+        return (result.rows[0][0] or b"").decode() if result.rows else None
+
+    async def _missing(self, caller: Caller, raw_id: str) -> Problem:
+        """Why a record cannot be changed: it was merged into another one, or it is not there for this caller."""
+        survivor = await self._survivor(caller, record_id(raw_id, self.shape))
+        return Merged(kind=self.shape.title, into=survivor, reason="") if survivor else NotFound(kind=self.shape.title, id=raw_id)
 
     def _disclosed(self, request: Request, rights: Rights, fields: frozenset[str] | None, id: UUID | None) -> list[Call]:
         """The journal row of a read that shows sensitive fields, in the same round trip."""
@@ -187,14 +208,14 @@ class Records:
         one = patch_statement(self.entity, rights, names, keyed=key is not None)
         values = {"row": encode(change), "version": version, "id": record_id(raw_id, self.shape)}
         done = await self.write(request.caller, one.call(values | self.circumstances(request, "update", "updated", key)), key)
-        return self._changed(request, raw_id, done)
+        return await self._changed(request, raw_id, done)
 
-    def _changed(self, request: Request, raw_id: str, done: Result | Outcome) -> Response:
+    async def _changed(self, request: Request, raw_id: str, done: Result | Outcome) -> Response:
         if isinstance(done, Outcome):
             return stored(done, self.location, request.minimal)
         before, body, after = done.rows[0]
         if before is None:
-            raise NotFound(kind=self.shape.title, id=raw_id)
+            raise await self._missing(request.caller, raw_id)
         if after is None:
             raise PreconditionFailed(kind=self.shape.title, now=int(before), expected=request.headers.get(b"if-match", b"").decode())
         return stored(Outcome(200, {"etag": after.decode(), "id": raw_id}, body or b""), self.location, request.minimal)
@@ -216,4 +237,4 @@ class Records:
         event = {"archive": "archived", "restore": "restored", "delete": "deleted"}[how]
         values = {"version": version, "id": record_id(raw_id, self.shape)}
         done = await self.write(request.caller, one.call(values | self.circumstances(request, how, event, key)), key)
-        return self._changed(request, raw_id, done)
+        return await self._changed(request, raw_id, done)

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from nexus.core import CheckConstraint, Entity, Index, Mapped, UniqueConstraint, f
+from nexus.core import CheckConstraint, Entity, Index, Mapped, UniqueConstraint, f, sql
 from nexus.services.crm.entities.owned import sparse
 from nexus.services.crm.terms import ActivityKind, ActivityStatus, Attendee, CallStatus, Direction, Priority
 
@@ -17,6 +17,13 @@ class Activity(Entity):
     __table_args__ = (
         *sparse("crm_activity", "account_id", "contact_id", "lead_id", "deal_id", "record_id"),
         Index("ix_crm_activity_owner_id", "owner_id", "status", "due_at"),
+        Index(
+            "ix_crm_activity_attendees",
+            "attendees",
+            postgresql_using="gin",
+            postgresql_ops={"attendees": "jsonb_path_ops"},
+            postgresql_where=sql("attendees <> '[]'::jsonb"),
+        ),
         CheckConstraint("(status = 'done') = (done_at IS NOT NULL)", name="done_at_when_done"),
         CheckConstraint("ends_at IS NULL OR ends_at > starts_at", name="ends_after_it_starts"),
         CheckConstraint("(record_entity IS NULL) = (record_id IS NULL)", name="record_with_its_entity"),

@@ -57,6 +57,9 @@ class Account(Owned):
         help="The account it is part of; set by set_parent, which refuses circles.",
     )
     description: Mapped[str | None] = f.long_text(default=None)
+    also_known_as: Mapped[list[str]] = f.json(
+        list[str], default_factory=list, read_only=True, search=True, help="Names of accounts that were merged into this one."
+    )
 
 
 class Contact(Owned):
@@ -73,7 +76,7 @@ class Contact(Owned):
     family_name: Mapped[str | None] = f.text(120, default=None, pii="name")
     email: Mapped[str | None] = f.email(default=None, search=True, help="The primary address; others are in more_emails.")
     email_verified: Mapped[bool] = f.bool_(default=False)
-    more_emails: Mapped[list[FurtherEmail]] = f.json(list[FurtherEmail], default_factory=list, pii="contact")
+    more_emails: Mapped[list[FurtherEmail]] = f.json(list[FurtherEmail], default_factory=list, search=True, pii="contact")
     phone: Mapped[str | None] = f.phone(default=None, help="The primary number; others are in more_phones.")
     more_phones: Mapped[list[FurtherPhone]] = f.json(list[FurtherPhone], default_factory=list, pii="contact")
     title: Mapped[str | None] = f.text(120, default=None, label="Job title")
@@ -86,6 +89,9 @@ class Contact(Owned):
         list[DoNotContact], default_factory=list, read_only=True, help="Channels that must not be used; changed by change_consent."
     )
     description: Mapped[str | None] = f.long_text(default=None)
+    also_known_as: Mapped[list[str]] = f.json(
+        list[str], default_factory=list, read_only=True, search=True, pii="name", help="Names of contacts that were merged into this one."
+    )
 
 
 class AccountContact(Entity):

@@ -189,6 +189,7 @@ CREATE TABLE {s}.crm_account (
 	lifecycle_stage VARCHAR(40) NOT NULL,
 	parent_account_id UUID,
 	description TEXT,
+	also_known_as JSONB NOT NULL,
 	owner_id UUID,
 	team_id UUID,
 	territory_id UUID,
@@ -202,7 +203,7 @@ CREATE TABLE {s}.crm_account (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(legal_name, '') || ' ' || coalesce(domain, ''))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, '') || ' ' || coalesce(legal_name, '') || ' ' || coalesce(domain, '') || ' ' || coalesce(jsonb_path_query_array(also_known_as, 'strict $.** ? (@.type() == "string")')::text, ''), '@./_-+:&~<>', '           '))) STORED,
 	CONSTRAINT pk_crm_account PRIMARY KEY (id),
 	CONSTRAINT ck_crm_account_annual_revenue_least CHECK (annual_revenue >= 0),
 	CONSTRAINT ck_crm_account_annual_revenue_scale CHECK (annual_revenue = round(annual_revenue, nexus_cell.currency_scale(currency))),
@@ -336,6 +337,7 @@ CREATE TABLE {s}.crm_contact (
 	time_zone TEXT,
 	do_not_contact JSONB NOT NULL,
 	description TEXT,
+	also_known_as JSONB NOT NULL,
 	owner_id UUID,
 	team_id UUID,
 	territory_id UUID,
@@ -349,7 +351,7 @@ CREATE TABLE {s}.crm_contact (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(email, ''))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, '') || ' ' || coalesce(email, '') || ' ' || coalesce(jsonb_path_query_array(more_emails, 'strict $.** ? (@.type() == "string")')::text, '') || ' ' || coalesce(jsonb_path_query_array(also_known_as, 'strict $.** ? (@.type() == "string")')::text, ''), '@./_-+:&~<>', '           '))) STORED,
 	CONSTRAINT pk_crm_contact PRIMARY KEY (id),
 	CONSTRAINT fk_crm_contact_account_id FOREIGN KEY(account_id) REFERENCES {s}.crm_account (id),
 	CONSTRAINT fk_crm_contact_territory_id FOREIGN KEY(territory_id) REFERENCES {s}.crm_territory (id)
@@ -424,7 +426,7 @@ CREATE TABLE {s}.crm_deal (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', coalesce(name, ''))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, ''), '@./_-+:&~<>', '           '))) STORED,
 	CONSTRAINT pk_crm_deal PRIMARY KEY (id),
 	CONSTRAINT ck_crm_deal_amount_least CHECK (amount >= 0),
 	CONSTRAINT ck_crm_deal_amount_of_lines CHECK (lines_total IS NULL OR amount = lines_total),
@@ -515,7 +517,7 @@ CREATE TABLE {s}.crm_lead (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(company, '') || ' ' || coalesce(email, ''))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, '') || ' ' || coalesce(company, '') || ' ' || coalesce(email, ''), '@./_-+:&~<>', '           '))) STORED,
 	CONSTRAINT pk_crm_lead PRIMARY KEY (id),
 	CONSTRAINT ck_crm_lead_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
 	CONSTRAINT ck_crm_lead_estimated_amount_least CHECK (estimated_amount >= 0),
@@ -646,7 +648,7 @@ CREATE TABLE {s}.crm_activity (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', coalesce(subject, ''))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(subject, ''), '@./_-+:&~<>', '           '))) STORED,
 	CONSTRAINT pk_crm_activity PRIMARY KEY (id),
 	CONSTRAINT ck_crm_activity_direction_known CHECK (direction IN ('inbound', 'outbound')),
 	CONSTRAINT ck_crm_activity_done_at_when_done CHECK ((status = 'done') = (done_at IS NOT NULL)),
@@ -661,6 +663,7 @@ CREATE TABLE {s}.crm_activity (
 	CONSTRAINT fk_crm_activity_lead_id FOREIGN KEY(lead_id) REFERENCES {s}.crm_lead (id)
 );
 CREATE INDEX ix_crm_activity_account_id ON {s}.crm_activity (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX ix_crm_activity_attendees ON {s}.crm_activity USING gin (attendees jsonb_path_ops) WHERE attendees <> '[]'::jsonb;
 CREATE INDEX ix_crm_activity_contact_id ON {s}.crm_activity (contact_id) WHERE contact_id IS NOT NULL;
 CREATE INDEX ix_crm_activity_deal_id ON {s}.crm_activity (deal_id) WHERE deal_id IS NOT NULL;
 CREATE INDEX ix_crm_activity_lead_id ON {s}.crm_activity (lead_id) WHERE lead_id IS NOT NULL;
