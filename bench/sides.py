@@ -1,0 +1,209 @@
+"""Who is measured: NEXUS as `nexus serve` runs it, and the naive peer with as many workers as cores."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from psycopg.conninfo import conninfo_to_dict
+
+from bench.ground import CONTACTS, LEADS, Ground
+from bench.processes import Process, free_port
+from nexus.runtime.databases import own_database
+
+OWNER = {"name": "Ade", "email": "ade@example.com"}
+BUSINESS = {"name": "Ade Bakery", "industry": "restaurant", "country": "NG", "owner": OWNER}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much there is to work on."""
+
+    contacts: int
+    leads: int
+    tenants: int
+    """Other businesses beside the one that is measured."""
+
+
+class Side(Protocol):
+    """A server under load."""
+
+    name: str
+    url: str
+    headers: Mapping[str, str]
+    pid: int
+
+    async def counters(self) -> tuple[int, int] | None:
+        """Round trips and statements since start, where it counts them."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until the work that requests have left behind is done."""
+        ...
+
+
+async def ask(url: str, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None, timeout: float = 120) -> Any:
+    """One request and its JSON."""
+
+    def send() -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data, {"content-type": "application/json", **(headers or {})}, method=method)
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            raw = answer.read()
+            return json.loads(raw) if raw[:1] in b"{[" else raw.decode()
+
+    return await asyncio.to_thread(send)
+
+
+class Nexus:
+    """NEXUS, with one activated business and its owner's key."""
+
+    name = "NEXUS"
+
+    def __init__(self, ground: Ground, size: Size, environment: Mapping[str, str] | None = None) -> None:
+        self._ground = ground
+        self._size = size
+        self._environment = dict(environment or {})
+        self._process: Process | None = None
+        self.url = ""
+        self.headers: Mapping[str, str] = {}
+        self.schema = ""
+        self.operator: Mapping[str, str] = {}
+        self.activated: dict[str, Any] = {}
+        self.started = 0.0
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def folder(self) -> Path:
+        """Its data folder, with the passwords of its roles."""
+        return self._ground.folder / "nexus"
+
+    async def start(self) -> None:
+        """Start it, activate a business, fill its tables."""
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        environment = {"NEXUS_PORT": str(port), "NEXUS_DATA": str(self.folder)}
+        environment |= {"NEXUS_DATABASE_URL": await own_database(self._ground.url())}
+        began = time.monotonic()
+        command = [sys.executable, *os.environ.get("BENCH_SERVE", "-m nexus serve").split()]
+        self._process = Process(command, environment | self._environment, self._ground.folder / "nexus.log")
+        await self._process.ready(f"{self.url}/healthz")
+        self.started = time.monotonic() - began
+        self.operator = {"authorization": f"Bearer {(self.folder / 'operator.key').read_text().strip()}"}
+        self.activated = await self.activate(BUSINESS)
+        self.schema = "t_" + self.activated["tenant"]["id"].replace("-", "")
+        self.headers = {"Authorization": f"Bearer {self.activated['credentials']['api_key']}", "Idempotency-Key": "bench-{n}"}
+
+    async def activate(self, business: Mapping[str, Any]) -> dict[str, Any]:
+        """Activate a business."""
+        answer: dict[str, Any] = await ask(f"{self.url}/api/v1/activate", "POST", business, self.operator)
+        return answer
+
+    async def fill(self) -> None:
+        """Rows of the realistic size, and other businesses."""
+        for n in range(self._size.tenants):
+            await self.activate({**BUSINESS, "name": f"Neighbour {n}", "slug": f"neighbour-{n}"})
+        more, values = ", consent, priority, qualification, score_reasons", ", true, 'normal', 'unqualified', '[]'"
+        await self._ground.sql(CONTACTS.format(table=f"{self.schema}.crm_contact", count=self._size.contacts), "nexus")
+        leads = LEADS.format(table=f"{self.schema}.crm_lead", count=self._size.leads, more=more, values=values)
+        await self._ground.sql(leads, "nexus")
+        await self._ground.sql(f"ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
+
+    async def counters(self) -> tuple[int, int] | None:
+        said = await ask(f"{self.url}/metrics")
+        found = [re.search(rf"^nexus_database_{name}_total{{[^}}]*}} ([0-9.e+]+)$", said, re.M) for name in ("round_trips", "statements")]
+        counted = [int(float(one[1])) for one in found if one]
+        return (counted[0], counted[1]) if len(counted) == 2 else None
+
+    async def settle(self) -> None:
+        for _ in range(600):
+            if (await self._ground.sql("SELECT NOT EXISTS (SELECT FROM nexus_cell.journal)", "nexus"))[0][0]:
+                return
+            await asyncio.sleep(0.05)
+        raise RuntimeError("the relay does not come to an end")
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self._process is not None:
+            self._process.stop()
+
+
+class Naive:
+    """The naive peer: uvicorn with as many workers as cores."""
+
+    name = "naive"
+    headers = {"X-Tenant": "tenant_one", "X-User": "018f0000-0000-7000-8000-000000000001", "Idempotency-Key": "bench-{n}"}
+
+    def __init__(self, ground: Ground, size: Size) -> None:
+        self._ground = ground
+        self._size = size
+        self._process: Process | None = None
+        self.url = ""
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Make its database and start it."""
+        await self._ground.sql("CREATE DATABASE naive")
+        await self._ground.sql(naive_tables(self.headers["X-Tenant"], self.headers["X-User"]), "naive")
+        given = conninfo_to_dict(self._ground.url("naive"))
+        place = f"{given['host']}:{given['port']}/naive"
+        url = f"postgresql+asyncpg://{quote(str(given['user']))}:{quote(str(given['password']))}@{place}"
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        workers = ["--workers", str(os.cpu_count() or 1), "--loop", "uvloop", "--http", "httptools"]
+        command = [sys.executable, "-m", "uvicorn", "bench.naive.app:app", "--port", str(port), "--no-access-log", "--log-level", "warning"]
+        self._process = Process([*command, *workers], {"NAIVE_URL": url}, self._ground.folder / "naive.log")
+        await self._process.ready(f"{self.url}/healthz")
+
+    async def fill(self) -> None:
+        """The same rows."""
+        await self._ground.sql(CONTACTS.format(table="tenant_one.contact", count=self._size.contacts), "naive")
+        leads = LEADS.format(table="tenant_one.lead", count=self._size.leads, more="", values="")
+        await self._ground.sql(leads, "naive")
+        await self._ground.sql("ANALYZE tenant_one.contact, tenant_one.lead", "naive")
+
+    async def counters(self) -> tuple[int, int] | None:
+        return None
+
+    async def settle(self) -> None:
+        """It leaves nothing behind."""
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self._process is not None:
+            self._process.stop()
+
+
+def naive_tables(schema: str, user: str) -> str:
+    """Its tables, and the permissions of its user, as one text."""
+    from sqlalchemy.dialects import postgresql
+    from sqlalchemy.schema import CreateIndex, CreateTable
+
+    from bench.naive.models import Base
+
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    parts = [f"CREATE SCHEMA {schema}", f"SET search_path = {schema}"]
+    for table in Base.metadata.sorted_tables:
+        parts.append(str(CreateTable(table).compile(dialect=dialect)))
+        parts += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+    for permission in ("crm.contact.create", "crm.lead.convert"):
+        parts.append(f"INSERT INTO user_permission VALUES ('{user}', '{permission}')")
+    return ";\n".join(parts)
