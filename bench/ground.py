@@ -26,7 +26,7 @@ INSERT INTO {table} (id, name, given_name, family_name, email, phone, title, cit
 SELECT ('0189' || lpad(to_hex(n), 8, '0') || '70008' || substr(md5(n::text), 1, 15))::uuid, g || ' ' || f, g, f,
     'person' || n || '@company' || n % 9973 || '.example', '+234' || 8000000000 + n,
     (ARRAY['Buyer', 'Owner', 'Engineer', 'Accountant', 'Director'])[1 + n % 5], (ARRAY['Lagos', 'Abuja', 'Kano', 'Ibadan'])[1 + n % 4],
-    (ARRAY['NG', 'GH', 'KE', 'ZA'])[1 + (n * 7919) % 4], 'en', 'Africa/Lagos', 'Met at the fair of ' || 2000 + n % 25, ARRAY['fair'],
+    (ARRAY['NG', 'GH', 'KE', 'ZA'])[1 + (n * 7919) % 4], 'en', 'Africa/Lagos', 'Met at the fair of ' || 2000 + n % 25, '["fair"]',
     n % 3 = 0, '[]', '[]', '[]', '{{}}', '{{}}', 1
 FROM (SELECT n, (ARRAY['Ada', 'Bola', 'Chi', 'Dayo', 'Efe', 'Femi', 'Gozi', 'Hadiza'])[1 + n % 8] AS g,
     (ARRAY['Obi', 'Ade', 'Bello', 'Eze', 'Musa', 'Okafor', 'Sani'])[1 + n % 7] AS f FROM generate_series(1, {count}) n) people
@@ -36,7 +36,7 @@ INSERT INTO {table} (id, name, company, title, email, phone, website, industry, 
     tags, external_refs, custom, version {more})
 SELECT ('0189' || lpad(to_hex(n), 8, '0') || '7000a' || substr(md5(n::text), 1, 15))::uuid, 'Lead ' || n, 'Company of lead ' || n, 'Buyer',
     'lead' || n || '@lead' || n || '.example', '+233' || 200000000 + n, 'https://lead' || n || '.example', 'food', 'Accra', 'GH', 900.00, 'NGN',
-    'qualified', ARRAY[]::text[], '{{}}', '{{}}', 1 {values} FROM generate_series(1, {count}) n
+    'qualified', '[]', '{{}}', '{{}}', 1 {values} FROM generate_series(1, {count}) n
 """
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import resource
+import secrets
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -87,7 +88,10 @@ def _cursor_of(query: list[tuple[str, str]]) -> str:
 
 
 def _literal(value: object) -> str:
-    return "NULL::text" if value is None else "'" + str(value).replace("'", "''") + "'"
+    """A constant, its colons written so that pgbench does not take what follows for a variable."""
+    if value is None:
+        return "NULL::text"
+    return "E'" + str(value).replace("\\", "\\\\").replace("'", "''").replace(":", "\\x3a") + "'"
 
 
 def create_script(body: bytes, caller: Caller) -> Script:
@@ -117,30 +121,43 @@ def text_of(script: Script, schema: str) -> str:
     columns = [f"{script.arguments[name].replace('{i}', str(i))} AS {name}_{i}" for i in range(BATCH) for name in names]
     made = "SELECT " + ",\n  ".join(columns) + " \\gset"
     lines = [made] if script.fresh else [f"\\if :fresh = 0\n{made}\n\\endif", "\\set fresh (:fresh + 1) % 20"]
-    lines += ["\\if :first", "BEGIN;", "SELECT pg_catalog.set_config('role', :role, true);", "\\endif"]
     for i in range(BATCH):
         one = re.sub(r"\$(\d+)", lambda match, i=i: f":{names[int(match[1]) - 1]}_{i}", sql)  # type: ignore[misc]
         lines += ["\\startpipeline", "SELECT pg_catalog.set_config('role', :role, true);", one + ";", "\\endpipeline"]
-    return "\n".join([*lines, "\\if :first", "COMMIT;", "\\set first 0", "\\endif", ""])
+    return "\n".join([*lines, ""])
 
 
 class Pgbench:
-    """Runs scripts as the runtime's login role."""
+    """Runs scripts under a login role of its own.
 
-    def __init__(self, ground: Ground, schema: str, password: str) -> None:
+    pgbench prepares all statements of a pipeline before the first of them runs, so before the role is switched: the login role must be
+    able to find the tenant's tables by name (it cannot read them), which the runtime's own cannot.
+    """
+
+    def __init__(self, ground: Ground, schema: str) -> None:
         self._ground = ground
         self._schema = schema
-        self._password = password
+        self._password = secrets.token_urlsafe()
         self._program = str(_binaries(ground.folder / "postgres") / "pgbench")
+
+    async def prepare(self) -> None:
+        """Make the login role."""
+        await self._ground.sql(
+            f"CREATE ROLE nexus_limit LOGIN NOINHERIT PASSWORD '{self._password}';"
+            f"GRANT {self._schema} TO nexus_limit WITH INHERIT FALSE, SET TRUE;"
+            f"GRANT CONNECT ON DATABASE nexus TO nexus_limit; GRANT USAGE ON SCHEMA {self._schema} TO nexus_limit;"
+            "GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO nexus_limit",
+            "nexus",
+        )
 
     async def run(self, script: Script, seconds: float, clients: int) -> Limit:
         """Requests a second with this many clients."""
         given = conninfo_to_dict(self._ground.url("nexus"))
         file = self._ground.folder / "limit.sql"
         file.write_text(text_of(script, self._schema))
-        place = ["-h", str(given["host"]), "-p", str(given["port"]), "-U", "nexus_app", "nexus"]
+        place = ["-h", str(given["host"]), "-p", str(given["port"]), "-U", "nexus_limit", "nexus"]
         how = ["-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(max(1, round(seconds))), "-f", str(file)]
-        how += ["-D", f"role={self._schema}", "-D", "first=1", "-D", "fresh=0"]
+        how += ["-D", f"role={self._schema}", "-D", "fresh=0"]
         environment = {"PGPASSWORD": self._password, "PATH": "/usr/bin:/bin"}
         before = cpu(self._ground.pid)
         done = await asyncio.to_thread(_measured, [self._program, *how, *place], environment)
@@ -155,14 +172,7 @@ class Pgbench:
 
 
 def _measured(command: list[str], environment: dict[str, str]) -> tuple[str, float]:
-    import resource
-
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return done.stdout + done.stderr, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def binaries(folder: Path) -> Path:
-    """Where the database's own programs are."""
-    return _binaries(folder)

@@ -77,9 +77,8 @@ class Process:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            with contextlib.suppress(OSError, urllib.error.URLError):
-                with await asyncio.to_thread(urllib.request.urlopen, url, None, 5):
-                    return
+            with contextlib.suppress(OSError, urllib.error.URLError), await asyncio.to_thread(urllib.request.urlopen, url, None, 5):
+                return
             await asyncio.sleep(0.05)
         raise RuntimeError(f"{url} does not answer: {self.log.read_text()[-3000:]}")
 

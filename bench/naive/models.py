@@ -8,15 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import DateTime, ForeignKey, Index, Numeric, Uuid, func, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import Text
 
 from nexus.core.ids import uuid7
 
 
 class Base(DeclarativeBase):
-    type_annotation_map = {dict[str, Any]: JSONB, list[Any]: JSONB, list[str]: ARRAY(Text), uuid.UUID: Uuid, dt.datetime: DateTime(True)}
+    type_annotation_map = {dict[str, Any]: JSONB, list[Any]: JSONB, list[str]: JSONB, uuid.UUID: Uuid, dt.datetime: DateTime(True)}
 
 
 class Record:
