@@ -14,7 +14,7 @@ from nexus.core.ids import uuid7
 from nexus.core.message import Command
 from nexus.core.problem import KeyReused
 from nexus.core.tx import Actor, Tenant
-from nexus.engines.oltp import Oltp, Statement, UniqueViolation
+from nexus.engines.oltp import Oltp, Result, Statement, UniqueViolation
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.writes import NOBODY
@@ -89,6 +89,11 @@ class Outcome:
 async def replayed(host: Host, caller: Caller, key: Key) -> Outcome | None:
     """The stored outcome of a key, None where it was not used; KeyReused (409) where it stands for another request."""
     (result,) = await host.oltp(caller.cell).run(caller.schema, (STORED, key.arguments(caller.actor)))
+    return outcome_of(result, key)
+
+
+def outcome_of(result: Result, key: Key) -> Outcome | None:
+    """What `STORED` found; KeyReused (409) where the key stands for another request."""
     if not result.rows:
         return None
     same, status, headers, body = result.rows[0]

@@ -36,7 +36,8 @@ def _shapes() -> dict[str, Shape]:
 
 
 @kept
-def _foreign_keys(entity: type[Entity]) -> dict[str, tuple[str, str]]:
+def foreign_keys(entity: type[Entity]) -> dict[str, tuple[str, str]]:
+    """The field and the table that each foreign key is about, by its name."""
     keys = full_table(entity).foreign_key_constraints
     return {str(key.name): (key.column_keys[0], str(key.referred_table.name)) for key in keys}
 
@@ -54,7 +55,7 @@ def problem_of(error: Exception) -> Problem | None:
         case ForeignKeyViolation() if shape is not None:
             return _foreign_key(shape, error)
         case CheckViolation() if shape is not None:
-            return _check(shape, error)
+            return of_check(shape, (error.constraint or "").removeprefix(f"ck_{shape.table.name}_"))
         case NotNullViolation():
             return Invalid.of(FieldError(error.column or "", "is required"))
         case InvalidText():
@@ -79,17 +80,21 @@ def _unique_field(shape: Shape, error: DatabaseError) -> str:
 
 
 def _foreign_key(shape: Shape, error: DatabaseError) -> Problem:
-    field, target = _foreign_keys(shape.entity).get(error.constraint or "", ("", ""))
+    field, target = foreign_keys(shape.entity).get(error.constraint or "", ("", ""))
     if "is still referenced" in (error.detail or "") or "is still referenced" in str(error):
         found = re.search(r'referenced from table "(?P<table>\w+)"', error.detail or "")
         holder = _shapes().get(found["table"] if found else "")
         kind = _shapes().get(target)
         return StillReferred(kind=kind.title if kind else "record", by=f"a {holder.title}" if holder else "something else", reason="")
-    kind = _shapes().get(target)
-    return Invalid.of(FieldError(field, f"there is no {kind.title if kind else 'record'} with this id"))
+    return Invalid.of(FieldError(field, no_such(shape.fields[field].facts.refers_to if field else None)))
 
 
-def _check(shape: Shape, error: DatabaseError) -> Problem:
-    name = (error.constraint or "").removeprefix(f"ck_{shape.table.name}_")
+def no_such(entity: str | None) -> str:
+    """What is said of a reference, to an entity by its name, that leads nowhere."""
+    return f"there is no {entity.split('.')[1].replace('_', ' ') if entity else 'record'} with this id"
+
+
+def of_check(shape: Shape, name: str) -> Problem:
+    """The problem of a check, by its name without the table's."""
     field, _, rule = name.rpartition("_")
     return Invalid.of(FieldError(field or name, _CHECKS.get(rule, "breaks the rule " + name.replace("_", " "))))

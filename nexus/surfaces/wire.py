@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import phonenumbers
@@ -13,6 +13,7 @@ from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.kept import kept
+from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Field, Shape, shape_of
 
 T = TypeVar("T")
@@ -22,14 +23,37 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _INDEX = re.compile(r"^\[(\d+|\.\.\.)\]")
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Read JSON into a checked struct. Malformed (400) where it is not JSON, Invalid (422) naming the field where it does not fit."""
+def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, parts: bool = False) -> T:
+    """Read JSON into a checked struct; `parts` where some of it stays unread for now.
+
+    Malformed (400) where it is not JSON, Invalid (422) naming the field where it does not fit.
+    """
     try:
-        return decoder.decode(body)
+        read = decoder.decode(body)
+        if b"\\u0000" in body and not parts:
+            _refuse_nul(msgspec.json.decode(body), "")
+        return read
     except msgspec.ValidationError as error:
         raise Invalid.of(field_error(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
+
+
+def _refuse_nul(value: Any, path: str) -> None:
+    """PostgreSQL keeps every character but U+0000, in a name of an object too."""
+    match value:
+        case str():
+            if "\0" in value:
+                raise Invalid.of(FieldError(path, "text cannot hold the character U+0000; leave it out"))
+        case list():
+            for place, one in enumerate(cast(list[object], value)):
+                _refuse_nul(one, f"{path}[{place}]")
+        case dict():
+            for name, one in cast(dict[str, Any], value).items():
+                _refuse_nul(name, path)
+                _refuse_nul(one, f"{path}.{name}".removeprefix("."))
+        case _:
+            pass
 
 
 def field_error(error: Exception) -> FieldError:
@@ -75,6 +99,15 @@ class Wire:
                     setattr(record, name, normal(value, country))
                 except ValueError as error:
                     raise Invalid.of(FieldError(name, str(error))) from None
+
+    def refuse_hidden(self, rights: Rights, record: Any) -> None:
+        """Invalid (422) where a field that the caller cannot see is set: it cannot be written by it either."""
+        for name in rights.hidden(self.shape.entity):
+            value = getattr(record, name, msgspec.UNSET)
+            default = self.shape.fields[name].default
+            if value is msgspec.UNSET or (isinstance(record, self.Create) and default is not ... and value == default()):
+                continue
+            raise Invalid.of(FieldError(name, "is not yours to set"))
 
     def given(self, change: Any) -> tuple[str, ...]:
         """The fields that a patch names, in the order of the declaration."""

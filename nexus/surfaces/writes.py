@@ -28,31 +28,35 @@ def stored(field: Field, source: str) -> str:
     return f"{source}.{field.name}"
 
 
-def _shown(field: Field, table: str) -> str:
+def _value(field: Field, table: str) -> str:
     if not field.exact:
         return f"{table}.{field.name}"
     exact = f"{table}.{field.name}" if field.facts.kind == "money" else f"trim_scale({table}.{field.name})"
-    return f"CAST({exact} AS text) AS {field.name}"
+    return f"CAST({exact} AS text)"
 
 
 def row_json(shape: Shape, table: str, without: frozenset[str] = frozenset()) -> str:
     """The record as JSON, built by the database; `without` are shown as null."""
-    columns = ", ".join(f"NULL AS {name}" if name in without else _shown(field, table) for name, field in shape.fields.items())
+    columns = ", ".join(
+        f"NULL AS {name}" if name in without else f"{_value(field, table)} AS {name}" for name, field in shape.fields.items()
+    )
     return f"(SELECT row_to_json(x) FROM (SELECT {columns}) x)"
 
 
-def masked_json(fields: list[Field], table: str) -> str:
-    """What audit keeps of a record: personal and sensitive values as three stars, empty ones left out."""
-    columns = ", ".join(
-        f"CASE WHEN {table}.{field.name} IS NULL THEN NULL ELSE '***' END AS {field.name}"
-        if field.facts.pii or field.facts.sensitive
-        else _shown(field, table)
-        for field in fields
-    )
+def masked_json(fields: list[Field], table: str, when: str = "") -> str:
+    """What audit keeps of a record: personal and sensitive values as three stars, empty ones and those not meant (`when` of {name}) left out."""
+    columns = ", ".join(f"{_masked(field, table, when.format(name=field.name))} AS {field.name}" for field in fields)
     return f"json_strip_nulls((SELECT row_to_json(x) FROM (SELECT {columns}) x))::text"
 
 
-def _event(data: str, extra: str = "") -> str:
+def _masked(field: Field, table: str, when: str) -> str:
+    secret = field.facts.pii or field.facts.sensitive
+    conditions = [*([f"{table}.{field.name} IS NOT NULL"] if secret else []), *([when] if when else [])]
+    value = "'***'" if secret else _value(field, table)
+    return f"CASE WHEN {' AND '.join(conditions)} THEN {value} END" if conditions else value
+
+
+def event_json(data: str, extra: str = "") -> str:
     """One CloudEvents envelope as text; its constant members are in `:event`."""
     return f""":event::text || '"id":"' || gen_random_uuid() || '","subject":"' || told.id || '"{extra},"data":' || {data} || '}}'"""
 
@@ -87,9 +91,9 @@ def create_statement(entity: type[Entity], rights: Rights, *, many: bool, keyed:
     audited = masked_json(shape.writable, "made") if not many else "NULL::text"
     if many:
         journal = f"""SELECT :audit::text || '"count":' || count(*) || ',"ids":' || json_agg(told.id) || '}}',
-        '[' || string_agg({_event("told.event")}, ',') || ']' FROM told HAVING count(*) > 0"""
+        '[' || string_agg({event_json("told.event")}, ',') || ']' FROM told HAVING count(*) > 0"""
     else:
-        journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","after":' || told.audited || '}}', '[' || {_event("told.event")} || ']' FROM told"""
+        journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","after":' || told.audited || '}}', '[' || {event_json("told.event")} || ']' FROM told"""
     return named(f"""WITH i AS (SELECT * FROM json_to_recordset(:rows::json) AS x({", ".join(record_type(field) for field in fields)})),
 made AS (INSERT INTO {{s}}.{shape.table.name} ({names}, created_by, updated_by)
     SELECT {values}, :me::uuid, :me::uuid FROM i RETURNING *),
@@ -112,7 +116,7 @@ def _change(
     changed = " ".join(field.name for field in fields)
     extra = f',"changed":"{changed}"' if changed else ""
     journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","before":' || ({before}) || ',"after":' || {after} || '}}',
-        '[' || {_event("told.event", extra)} || ']' FROM told"""
+        '[' || {event_json("told.event", extra)} || ']' FROM told"""
     return named(f"""WITH {prefix}{_locked(shape, rights)},
 made AS ({modify} RETURNING t.*),
 {_told(shape, rights, masked_json(fields, "made") if fields else "'{}'")}{_kept(200) if keyed else ""},

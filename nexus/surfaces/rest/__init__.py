@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+from nexus.core.entity import Entity
 from nexus.core.problem import NotFound, Problem
 from nexus.core.service import Service
 from nexus.surfaces.calling import Host
 from nexus.surfaces.rest.actions import Action, Report
+from nexus.surfaces.rest.bulk import Bulk
 from nexus.surfaces.rest.message import Endpoint, Request, Response
 from nexus.surfaces.rest.records import Records
 
@@ -31,9 +33,15 @@ class Collection:
     """What hangs below one entity's path."""
 
     records: Records
+    bulk: Bulk
     create: Action | None = None
     on_all: dict[str, Action] = field(default_factory=dict[str, Action])
     on_one: dict[str, Action] = field(default_factory=dict[str, Action])
+
+
+def _collection(host: Host, entity: type[Entity]) -> Collection:
+    records = Records(host, entity)
+    return Collection(records, Bulk(host, records))
 
 
 class Rest:
@@ -49,7 +57,7 @@ class Rest:
     def _add(self, service: Service) -> None:
         by_entity: dict[str, Collection] = {}
         for entity in service.entities():
-            made = self.collections[service.name, entity.path()] = Collection(Records(self._host, entity))
+            made = self.collections[service.name, entity.path()] = _collection(self._host, entity)
             by_entity[entity.entity_name()] = made
         for handler in service.handlers():
             collection, action = by_entity[handler.entity], Action(self._host, handler)
@@ -86,8 +94,9 @@ class Rest:
         if len(rest) == 1:
             return self._all(collection)
         if len(rest) == 2:
-            action = collection.on_all.get(rest[1])
-            return {"POST": action} if action else self._one(collection.records, rest[1])
+            if (action := collection.on_all.get(rest[1])) is not None:
+                return {"POST": action}
+            return self._bulk(collection) if rest[1] == "bulk" else self._one(collection.records, rest[1])
         return self._verb(collection, rest[1], rest[2]) if len(rest) == 3 else {}
 
     def _all(self, collection: Collection) -> Methods:
@@ -97,6 +106,14 @@ class Rest:
             methods["POST"] = collection.create
         elif records.entity.creatable:
             methods["POST"] = records.create
+        return methods
+
+    def _bulk(self, collection: Collection) -> Methods:
+        methods: Methods = {}
+        if collection.records.entity.creatable and collection.create is None:
+            methods["POST"] = collection.bulk.create
+        if collection.records.entity.editable:
+            methods["PATCH"] = collection.bulk.update
         return methods
 
     def _one(self, records: Records, id: str) -> Methods:

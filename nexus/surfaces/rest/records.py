@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from nexus.core.entity import Entity
-from nexus.core.problem import FieldError, Invalid, NotFound, PreconditionFailed, Problem
+from nexus.core.problem import NotFound, PreconditionFailed, Problem
 from nexus.engines.oltp import Call, DatabaseError, Result, UniqueViolation
 from nexus.surfaces import journal
 from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
@@ -57,7 +57,8 @@ class Records:
         self._lists: dict[Any, Compiled] = {}
         self.location = f"/api/v1/{self.shape.service}/{self.shape.path}"
 
-    def _rights(self, request: Request, verb: str) -> Rights:
+    def rights(self, request: Request, verb: str) -> Rights:
+        """What the caller may see; Forbidden (403) unless it may do this at all."""
         rights = request.caller.rights
         assert rights is not None, "a request always has rights"
         rights.need(f"{self.shape.name}:{verb}")
@@ -65,7 +66,7 @@ class Records:
 
     async def get(self, request: Request, raw_id: str) -> Response:
         """One record, as JSON that the database built."""
-        rights = self._rights(request, "read")
+        rights = self.rights(request, "read")
         id = record_id(raw_id, self.shape)
         fields: frozenset[str] | None = None
         expand: Expand = ()
@@ -126,7 +127,7 @@ class Records:
 
     async def list(self, request: Request) -> Response:
         """One page: `{"items": […], "next_cursor": …}`."""
-        rights = self._rights(request, "read")
+        rights = self.rights(request, "read")
         wanted = list_request(self.shape, rights, request.pairs())
         page = self.page(rights, wanted)
         call = page.call({**wanted.values, **request.caller.values()})
@@ -150,10 +151,10 @@ class Records:
 
     async def create(self, request: Request) -> Response:
         """Insert a record with its journal and idempotency rows: one statement, one round trip."""
-        rights = self._rights(request, "create")
+        rights = self.rights(request, "create")
         caller, key = request.caller, request.key()
         record = decode(self.wire.create, request.body)
-        self.refuse_hidden(rights, record)
+        self.wire.refuse_hidden(rights, record)
         self.wire.normalise(record, caller.tenant.country)
         _, row = self.wire.row(record)
         one = create_statement(self.entity, rights, many=False, keyed=key is not None)
@@ -164,12 +165,6 @@ class Records:
         body, version, made = done.rows[0]
         outcome = Outcome(201, {"etag": (version or b"").decode(), "id": (made or b"").decode()}, body or b"")
         return stored(outcome, self.location, request.minimal)
-
-    def refuse_hidden(self, rights: Rights, record: Any) -> None:
-        """A field that the caller cannot see cannot be set by it either."""
-        for name in rights.hidden(self.entity):
-            if name in self.wire.Create.__struct_fields__ and getattr(record, name, None) not in (None, [], {}):
-                raise Invalid.of(FieldError(name, "is not yours to set"))
 
     def circumstances(self, request: Request, verb: str, event: str, key: Key | None) -> dict[str, Any]:
         """The parameters that every write has: the caller, the beginnings of its journal row, and its key."""
@@ -197,14 +192,12 @@ class Records:
 
     async def patch(self, request: Request, raw_id: str) -> Response:
         """Change the fields that are given, if the record is still at the version of If-Match."""
-        rights = self._rights(request, "update")
+        rights = self.rights(request, "update")
         key, version = request.key(), request.version(self.shape.title)
         change = decode(self.wire.patch, request.body)
+        self.wire.refuse_hidden(rights, change)
         self.wire.normalise(change, request.caller.tenant.country)
         names = self.wire.given(change)
-        for name in names:
-            if name in rights.hidden(self.entity):
-                raise Invalid.of(FieldError(name, "is not yours to set"))
         one = patch_statement(self.entity, rights, names, keyed=key is not None)
         values = {"row": encode(change), "version": version, "id": record_id(raw_id, self.shape)}
         done = await self.write(request.caller, one.call(values | self.circumstances(request, "update", "updated", key)), key)
@@ -230,7 +223,7 @@ class Records:
         return await self._remove(request, raw_id, "restore")
 
     async def _remove(self, request: Request, raw_id: str, how: Literal["archive", "restore", "delete"]) -> Response:
-        rights = self._rights(request, "delete" if how == "delete" else "archive")
+        rights = self.rights(request, "delete" if how == "delete" else "archive")
         key = request.key()
         version = request.version(self.shape.title) if how != "restore" else None
         one = remove_statement(self.entity, rights, how, keyed=key is not None)
