@@ -101,7 +101,7 @@ async def test_checks_and_references_are_judged_row_by_row(tenant: Harness) -> N
         {"name": "A", "annual_revenue": "5", "currency": "NGN"},
         {"name": "B", "annual_revenue": "5.123", "currency": "NGN"},
         {"name": "C", "annual_revenue": "-1", "currency": "NGN"},
-        {"name": "D", "currency": "XXX"},
+        {"name": "D", "currency": "QQQ"},
         {"name": "E", "annual_revenue": "1e30", "currency": "NGN"},
     ]
     done = (await tenant.api("POST", f"{ACCOUNTS}/bulk", {"items": items, "mode": "each"})).json()
