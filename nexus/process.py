@@ -160,7 +160,7 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
     def application(of: Target) -> App:
         rest = node.rest if of.serves else Rest(node, ())
         mounted = pages(of, node, control, telemetry)
-        return App(rest, node.authenticate, mounted, body_limit=settings.body_limit, observe=telemetry.observe)
+        return App(rest, node.authenticate, mounted, body_limit=settings.body_limit, host=node, observe=telemetry.observe)
 
     # an activation proves itself through the whole API, also in a process that answers nobody else
     control.serve(application(TARGETS["all"]))

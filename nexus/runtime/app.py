@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from nexus.core.ids import uuid7
 from nexus.core.problem import Malformed, NotFound, Problem, TooLarge, Unauthenticated
 from nexus.core.problem import Unavailable as Away
-from nexus.engines.oltp import Timeout, Unavailable
+from nexus.engines.oltp import PermissionDenied, Timeout, Unavailable
 from nexus.surfaces.calling import Caller
 from nexus.surfaces.rest import Rest
 from nexus.surfaces.rest.message import PROBLEM, Request, Response, problem
@@ -85,6 +85,14 @@ class Raw:
         return token.strip().decode("latin-1")
 
 
+class Gate(Protocol):
+    """What stands before every request to a service: see runtime.admission."""
+
+    async def admit(self, caller: Caller, service: str, writes: bool) -> Caller: ...
+
+    async def refusal(self, caller: Caller, error: PermissionDenied) -> Exception: ...
+
+
 class App:
     """Everything one process serves on its port."""
 
@@ -95,6 +103,7 @@ class App:
         pages: Mounted,
         *,
         body_limit: int,
+        host: Gate | None = None,
         observe: Callable[[str, int, float], None] = lambda method, status, seconds: None,
         lifespan: Callable[[Receive, Send], Awaitable[None]] | None = None,
     ) -> None:
@@ -103,6 +112,7 @@ class App:
         self._pages = sorted(pages, key=lambda page: -len(page[0]))
         self._exact = {path: page for path, page in pages if not path.endswith("/*")}
         self._body_limit = body_limit
+        self._host = host
         self._observe = observe
         self._lifespan = lifespan
 
@@ -143,9 +153,18 @@ class App:
         service, _, rest = raw.path[len(API) :].partition("/")
         if not rest:
             raise NotFound(kind="path", id=raw.path)
+        reads = raw.method in ("GET", "HEAD", "OPTIONS")
+        if self._host is not None:
+            caller = await self._host.admit(caller, service, not reads)
         body = b"" if raw.method in ("GET", "HEAD") else await raw.body()
         request = Request(raw.method, raw.path, raw.query, raw.headers, body, caller, raw.correlation, raw.chunks)
-        return await self._rest(request, service, rest.split("/"))
+        try:
+            return await self._rest(request, service, rest.split("/"))
+        except PermissionDenied as error:
+            raise await self._refusal(caller, error) from error
+
+    async def _refusal(self, caller: Caller, error: PermissionDenied) -> Exception:
+        return error if self._host is None else await self._host.refusal(caller, error)
 
     def _page(self, path: str) -> Callable[[Raw], Awaitable[Response]] | None:
         if (exact := self._exact.get(path)) is not None:

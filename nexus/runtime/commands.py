@@ -150,7 +150,8 @@ class Commands:
                 return await handler.run(command, work)
             # another service: its own transaction, and arguments that have been through the wire, as if it were elsewhere
             sent = msgspec.json.decode(msgspec.json.encode(command), type=type(command))
-            answer, _ = await self.run(caller, sent, cause=caller.cause(work.cause.correlation, work.cause.causation))
+            admitted = await self._host.admit(caller, handler.entity.split(".")[0], True)
+            answer, _ = await self.run(admitted, sent, cause=caller.cause(work.cause.correlation, work.cause.causation))
             return answer
 
         return forward

@@ -100,6 +100,11 @@ class Directory:
         self._asked: dict[UUID, asyncio.Future[TenantRecord | None]] = {}
         self._forgotten = 0
 
+    def known(self, id: UUID) -> TenantRecord | None:
+        """The tenant where it is kept and still believed: no wait, for the path of every request."""
+        found = self._known.get(id)
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
     async def get(self, id: UUID) -> TenantRecord | None:
         """The tenant, or None. Callers that ask at the same moment share one query. Raises what the engine raises."""
         known = self._known.get(id)

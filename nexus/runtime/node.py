@@ -14,7 +14,9 @@ from nexus.core.problem import Unavailable
 from nexus.core.service import Service, installed
 from nexus.core.tx import Actor
 from nexus.engines.event_log.embedded import EmbeddedEventLog
-from nexus.engines.oltp import Oltp
+from nexus.engines.oltp import Oltp, PermissionDenied
+from nexus.engines.oltp import Unavailable as Away
+from nexus.runtime.admission import Admission, TenantMoving
 from nexus.runtime.cells import Cells
 from nexus.runtime.commands import Commands
 from nexus.runtime.deadletters import DeadLetters
@@ -42,6 +44,7 @@ class Node:
         self.directory = Directory(cells)
         self.principals = Principals(cells, self.directory)
         self.migrator = Migrator(cells, self.services, self.directory)
+        self.admission = Admission(self.directory, self.migrator, self.services)
         self.commands = Commands(self, self._committed)
         self.rest = Rest(self, self.services.values())
         self.logs = {name: EmbeddedEventLog(cell.oltp) for name, cell in cells.items()}
@@ -60,6 +63,14 @@ class Node:
     def wake(self, cell: str) -> None:
         """Something has been committed there: let the relay move it now."""
         self.relays[cell].wake()
+
+    async def admit(self, caller: Caller, service: str, writes: bool) -> Caller:
+        """The caller as it must be served now: see Admission."""
+        return await self.admission.admit(caller, service, writes)
+
+    async def refusal(self, caller: Caller, error: PermissionDenied) -> Exception:
+        """What a refusal by the database means: TenantMoving while the caller's tenant moves, else the refusal itself."""
+        return await self.admission.moved(caller, error)
 
     async def run(
         self,
@@ -98,11 +109,24 @@ class Node:
         record = await self.directory.get(envelope.tenant)
         if record is None or record.state in ("purging", "purged"):
             return
-        if not self.migrator.ready(record, reaction.service):
+        if reaction.service not in record.services:
             return  # the tenant does not use this service
         if record.cell not in self.cells:
-            raise Unavailable(what=f"The cell {record.cell}")
-        await self.commands.react(self.system(record), reaction, envelope)
+            raise Away(f"there is no cell {record.cell} here")
+        caller = await self._admitted(record, reaction.service)
+        try:
+            await self.commands.react(caller, reaction, envelope)
+        except PermissionDenied as error:
+            raise _waiting(await self.refusal(caller, error)) from error
+        except TenantMoving as moving:  # what the reaction called
+            raise _waiting(moving) from moving
+
+    async def _admitted(self, record: TenantRecord, service: str) -> Caller:
+        """The system in a tenant, at the versions of this code. Also while it begins to move: what it was told before is settled first."""
+        try:
+            return await self.admit(self.system(record), service, False)
+        except (TenantMoving, Unavailable) as problem:
+            raise Away(problem.detail) from problem
 
     async def at_its_time(self, timer: Timer, command: Command[Any]) -> None:
         """Run what a tenant's rule has scheduled; later where the tenant is not at work now."""
@@ -111,7 +135,10 @@ class Node:
             return
         if record.state != "active" or record.cell not in self.cells:
             raise Postponed(5.0 if record.state in ("moving", "activating") else 3600.0)
-        caller = self.system(record)
+        try:
+            caller = await self.admit(self.system(record), timer.command.split(".")[0], True)
+        except TenantMoving:
+            raise Postponed(5.0) from None
         await self.commands.at_its_time(caller, command, timer.id, caller.cause(timer.correlation, str(timer.id)))
 
     async def start(self) -> None:
@@ -146,6 +173,11 @@ class Node:
         self._tasks.clear()
         self.followers.clear()
         await self.cells.close()
+
+
+def _waiting(error: Exception) -> Exception:
+    """A reaction of a tenant that moves waits as for a database that is away, without counting as a failure."""
+    return Away(error.detail) if isinstance(error, TenantMoving) else error
 
 
 def caller_of(principal: Principal) -> Caller:

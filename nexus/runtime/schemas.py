@@ -26,6 +26,7 @@ DELETE FROM nexus_cell.audit WHERE tenant = '{s}';
 DELETE FROM nexus_cell.audit_head WHERE tenant = '{s}';
 DELETE FROM nexus_cell.dead_letter WHERE tenant = '{s}';
 DELETE FROM nexus_cell.timer WHERE tenant = '{s}';
+DELETE FROM nexus_cell.timer WHERE tenant = '{s}';
 """
 
 

@@ -30,6 +30,8 @@ class Host(Protocol):
 
     def wake(self, cell: str) -> None: ...
 
+    async def admit(self, caller: Caller, service: str, writes: bool) -> Caller: ...
+
     async def run(
         self,
         caller: Caller,

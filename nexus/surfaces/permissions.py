@@ -33,6 +33,12 @@ class Rights:
             known = self._allowed[permission] = by_role and any(matches(scope, permission) for scope in self.scopes)
         return known
 
+    def any_of(self, service: str) -> bool:
+        """Whether anything of a service may be asked."""
+        wanted = (service, "*")  # patterns are crm.lead:read, crm:*, *:read or *
+        by_role = any(pattern.split(":")[0].split(".")[0] in wanted for role in self.roles for pattern in role.may)
+        return by_role and any(scope.split(":")[0].split(".")[0] in wanted for scope in self.scopes)
+
     def need(self, permission: str) -> None:
         """Forbidden (403) unless allowed."""
         if not self.allow(permission):

@@ -104,7 +104,7 @@ async def opened(
         await owner.execute("INSERT INTO nexus_control.operator (key_hash) VALUES (%s)", (operator_hash(operator),))
     node = Node(Settings(), cells, services)
     control = Control(node, Site(url="http://nexus.example", domain=domain), standby=standby, plan=plan, lease=lease)
-    control.serve(App(node.rest, node.authenticate, control.pages(), body_limit=1 << 20))
+    control.serve(App(node.rest, node.authenticate, control.pages(), body_limit=1 << 20, host=node))
     try:
         yield Installation(control, cells, operator, node)
     finally:
