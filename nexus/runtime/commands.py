@@ -140,7 +140,9 @@ class Commands:
             except UniqueViolation as error:
                 if error.constraint == INBOX_CONSTRAINT:
                     return False
-                raise
+                if attempt == ATTEMPTS - 1:
+                    raise
+                # another made the same record at once: the next attempt finds it
         raise Unavailable(what="The record, which others keep changing,")
 
     def _forward(self, caller: Caller, service: str) -> Callable[[UnitOfWork, Command[Any]], Any]:

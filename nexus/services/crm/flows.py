@@ -63,8 +63,9 @@ call_flow = Flow(
 
 clock_flow = Flow(
     ResponseClock.status,
-    Move("meet", [ClockStatus.RUNNING], ClockStatus.MET),
+    Move("meet", [ClockStatus.RUNNING, ClockStatus.BREACHED, ClockStatus.LATE], ClockStatus.MET),
     Move("breach", [ClockStatus.RUNNING], ClockStatus.BREACHED),
     Move("answer_late", [ClockStatus.BREACHED], ClockStatus.LATE),
-    Move("stop", [ClockStatus.RUNNING, ClockStatus.BREACHED, ClockStatus.MET, ClockStatus.LATE], ClockStatus.STOPPED),
+    Move("stop", [ClockStatus.RUNNING], ClockStatus.STOPPED),
+    Move("resume", [ClockStatus.STOPPED], ClockStatus.RUNNING),
 )

@@ -15,6 +15,15 @@ class LeadCreated(Event, frozen=True, kw_only=True):
     id: UUID
 
 
+class LeadUpdated(Event, frozen=True, kw_only=True):
+    """A lead has changed. Told of every change, with the whole lead."""
+
+    topic = "crm.lead.updated"
+    id: UUID
+    updated_by: UUID | None = None
+    """Empty: the system itself."""
+
+
 class LeadContacted(Event, frozen=True, kw_only=True):
     """Somebody has reached out to a lead for the first time."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
 from uuid import UUID
 
 from nexus.core import FieldError, Invalid, Tx, handles
@@ -17,11 +19,10 @@ from nexus.services.crm.api import (
 )
 from nexus.services.crm.entities import Account, Activity, Contact, Deal, Lead
 from nexus.services.crm.flows import activity_flow
-from nexus.services.crm.rules.clocks import message_passed
+from nexus.services.crm.rules.clocks import TALK, message_passed
 from nexus.services.crm.terms import ActivityKind, ActivityStatus, Direction
 
-_TALK = (ActivityKind.CALL, ActivityKind.EMAIL, ActivityKind.MEETING)
-"""What passes between us and them; notes and tasks do not."""
+_ENTITY: Final = re.compile(r"[a-z_]{1,40}\.[a-z_]{1,39}")
 
 
 @handles(LogActivity, needs="crm.activity:log")
@@ -29,8 +30,10 @@ async def log_activity(cmd: LogActivity, tx: Tx) -> ActivityLogged:
     at = cmd.at or tx.now
     if at > tx.now:
         raise Invalid.of(FieldError("at", "lies in the future; plan it instead"))
-    await _see(cmd, tx)
-    direction = cmd.direction or (Direction.OUTBOUND if cmd.kind in _TALK else None)
+    _check_record(cmd)
+    talk = cmd.kind in TALK
+    lead, deal = await _see(cmd, tx, hold=talk)
+    direction = cmd.direction or (Direction.OUTBOUND if talk else None)
     activity = Activity(
         kind=cmd.kind,
         subject=cmd.subject,
@@ -47,9 +50,9 @@ async def log_activity(cmd: LogActivity, tx: Tx) -> ActivityLogged:
         record_entity=cmd.record_entity,
         record_id=cmd.record_id,
     )
-    if direction is not None and cmd.kind in _TALK:
-        await message_passed(direction, at, tx, lead_id=cmd.lead_id, deal_id=cmd.deal_id)
     tx.add(activity)
+    if direction is not None and talk:
+        await message_passed(direction, at, tx, lead, deal)
     return tx.emit(logged(activity))
 
 
@@ -66,27 +69,39 @@ def logged(activity: Activity) -> ActivityLogged:
     )
 
 
-async def _see(cmd: LogActivity | ScheduleMeeting, tx: Tx) -> None:
-    """NotFound (404) where the caller may not see what the activity is about."""
-    of: tuple[tuple[type[Lead] | type[Deal] | type[Account] | type[Contact], UUID | None], ...] = (
-        (Lead, cmd.lead_id),
-        (Deal, cmd.deal_id),
-        (Account, cmd.account_id),
-        (Contact, cmd.contact_id),
-    )
-    for kind, id in of:
-        if id is not None:
-            await tx.get(kind, id)
+def _check_record(cmd: LogActivity) -> None:
+    """Invalid (422) where a record of another service is named by half, or not as `service.entity`."""
+    if (cmd.record_entity is None) != (cmd.record_id is None):
+        raise Invalid.of(FieldError("record_id" if cmd.record_id is None else "record_entity", "is needed where the other one is given"))
+    if cmd.record_entity is not None and not _ENTITY.fullmatch(cmd.record_entity):
+        raise Invalid.of(FieldError("record_entity", "is written as support.ticket"))
+
+
+async def _see(cmd: LogActivity | ScheduleMeeting, tx: Tx, *, hold: bool = False) -> tuple[Lead | None, Deal | None]:
+    """The lead and deal it is about, held where they must not close meanwhile; NotFound (404) where the caller may not see what it is about."""
+    lead = await tx.get(Lead, cmd.lead_id, lock=hold) if cmd.lead_id else None
+    deal = await tx.get(Deal, cmd.deal_id, lock=hold) if cmd.deal_id else None
+    if cmd.account_id is not None:
+        await tx.get(Account, cmd.account_id)
+    if cmd.contact_id is not None:
+        await tx.get(Contact, cmd.contact_id)
+    return lead, deal
 
 
 @handles(CompleteTask, needs="crm.activity:complete")
 async def complete_task(cmd: CompleteTask, tx: Tx) -> ActivityCompleted:
+    seen = await tx.get(Activity, cmd.activity_id)
+    lead = deal = None
+    if seen.kind in TALK:  # records are always held before what hangs on them
+        lead = await tx.find(Lead, Lead.id == seen.lead_id, lock=True) if seen.lead_id else None
+        deal = await tx.find(Deal, Deal.id == seen.deal_id, lock=True) if seen.deal_id else None
     activity = await tx.get(Activity, cmd.activity_id, lock=True)
-    if activity.kind in _TALK and activity_flow.allows(activity, "complete"):
-        direction = activity.direction or Direction.OUTBOUND
-        await message_passed(direction, tx.now, tx, lead_id=activity.lead_id, deal_id=activity.deal_id)
     activity_flow.go(activity, "complete")
     activity.done_at, activity.outcome = tx.now, cmd.outcome or activity.outcome
+    if activity.kind in TALK:
+        direction = activity.direction or Direction.OUTBOUND
+        activity.direction = direction
+        await message_passed(direction, tx.now, tx, lead, deal)
     done = ActivityCompleted(activity_id=activity.id, kind=activity.kind, lead_id=activity.lead_id, deal_id=activity.deal_id)
     return tx.emit(done)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from nexus.core import FieldError, Invalid, Tx, handles
 from nexus.services.crm.api import CallReported, ReportCall
 from nexus.services.crm.commands.activities import logged
@@ -14,9 +16,12 @@ from nexus.services.crm.terms import ActivityKind, ActivityStatus, CallStatus, D
 @handles(ReportCall, needs="crm.call_log:report")
 async def report_call(cmd: ReportCall, tx: Tx) -> CallReported:
     _check(cmd)
-    call = await tx.find(CallLog, CallLog.provider == cmd.provider, CallLog.provider_call_id == cmd.provider_call_id, lock=True)
+    known = CallLog.provider == cmd.provider, CallLog.provider_call_id == cmd.provider_call_id
+    seen = await tx.find(CallLog, *known)
+    lead = await _held(seen.lead_id if seen else cmd.lead_id, cmd, tx)
+    call = await tx.find(CallLog, *known, lock=True) if seen else None
     if call is None:
-        call = await _first_report(cmd, tx)
+        call, lead = await _first_report(cmd, lead, tx)
         news = True
     else:
         news = cmd.status is not call.status and call_flow.allows(call, cmd.status)
@@ -29,7 +34,7 @@ async def report_call(cmd: ReportCall, tx: Tx) -> CallReported:
     if call.status not in _UNDER_WAY:
         call.ended_at, call.seconds = max(cmd.at or tx.now, call.started_at), cmd.seconds
     if call.status is CallStatus.COMPLETED:
-        await _completed(call, tx)
+        await _completed(call, lead, tx)
     return tx.emit(told)
 
 
@@ -43,31 +48,39 @@ def _check(cmd: ReportCall) -> None:
         raise Invalid.of(FieldError("recording_url", "is an absolute http or https address"))
 
 
-async def _first_report(cmd: ReportCall, tx: Tx) -> CallLog:
-    """A call we did not know yet. Whose number the other side's is decides what it is about, unless the report says so."""
+async def _held(lead_id: UUID | None, cmd: ReportCall, tx: Tx) -> Lead | None:
+    """The lead that is to hear of a finished call, held before the call is, as leads always are before what hangs on them."""
+    return await tx.find(Lead, Lead.id == lead_id, lock=True) if lead_id and cmd.status is CallStatus.COMPLETED else None
+
+
+async def _first_report(cmd: ReportCall, lead: Lead | None, tx: Tx) -> tuple[CallLog, Lead | None]:
+    """A call we did not know yet. Whose number the other side's is decides what it is about, unless the report says so (404 where it may not)."""
+    if cmd.lead_id is not None:
+        await tx.get(Lead, cmd.lead_id)
+    if cmd.contact_id is not None:
+        await tx.get(Contact, cmd.contact_id)
     lead_id, contact_id = cmd.lead_id, cmd.contact_id
     if lead_id is None and contact_id is None:
         theirs = cmd.from_number if cmd.direction is Direction.INBOUND else cmd.to_number
         contact = await tx.find(Contact, Contact.phone == theirs, Contact.archived_at.is_(None))
-        lead = None if contact else await tx.find(Lead, Lead.phone == theirs, Lead.archived_at.is_(None))
+        lead = None if contact else await tx.find(Lead, Lead.phone == theirs, Lead.archived_at.is_(None), lock=True)
         lead_id, contact_id = lead.id if lead else None, contact.id if contact else None
-    return tx.add(
-        CallLog(
-            provider=cmd.provider,
-            provider_call_id=cmd.provider_call_id,
-            direction=cmd.direction,
-            status=cmd.status,
-            from_number=cmd.from_number,
-            to_number=cmd.to_number,
-            owner_id=cmd.owner_id,
-            started_at=cmd.at or tx.now,
-            lead_id=lead_id,
-            contact_id=contact_id,
-        )
+    call = CallLog(
+        provider=cmd.provider,
+        provider_call_id=cmd.provider_call_id,
+        direction=cmd.direction,
+        status=cmd.status,
+        from_number=cmd.from_number,
+        to_number=cmd.to_number,
+        owner_id=cmd.owner_id,
+        started_at=cmd.at or tx.now,
+        lead_id=lead_id,
+        contact_id=contact_id,
     )
+    return tx.add(call), lead
 
 
-async def _completed(call: CallLog, tx: Tx) -> None:
+async def _completed(call: CallLog, lead: Lead | None, tx: Tx) -> None:
     """People talked: that is an activity, and an answer where one is owed."""
     at = call.ended_at or tx.now
     activity = Activity(
@@ -80,6 +93,6 @@ async def _completed(call: CallLog, tx: Tx) -> None:
         lead_id=call.lead_id,
         contact_id=call.contact_id,
     )
-    await message_passed(call.direction, at, tx, lead_id=call.lead_id)
     call.activity_id = tx.add(activity).id
+    await message_passed(call.direction, at, tx, lead)
     tx.emit(logged(activity))

@@ -11,6 +11,7 @@ from nexus.services.crm.api import ConvertLead, LeadConverted
 from nexus.services.crm.commands.deals import own_rate, told
 from nexus.services.crm.entities import Account, AccountContact, Activity, Contact, ConversionRecord, Deal, DealStage, Lead, Pipeline
 from nexus.services.crm.flows import lead_flow
+from nexus.services.crm.rules.clocks import stop_clocks
 from nexus.services.crm.rules.images import image
 from nexus.services.crm.rules.matching import Party, matching_account, matching_contact
 from nexus.services.crm.rules.stages import CLOSING, NoStage
@@ -64,6 +65,7 @@ async def convert_lead(cmd: ConvertLead, tx: Tx) -> LeadConverted:
     lead.converted_at = tx.now
     lead.converted_account_id, lead.converted_contact_id, lead.converted_deal_id = account_id, contact_id, known.deal_id
     _remember(lead, known, before, tx)
+    await stop_clocks(lead, tx)
     if known.activities:
         await _take_along(lead, known, tx)
     done = LeadConverted(lead_id=lead.id, contact_id=contact_id, account_id=account_id, deal_id=known.deal_id, campaign_id=lead.campaign_id)

@@ -15,7 +15,8 @@ from nexus.services.crm.api import (
 )
 from nexus.services.crm.entities import Lead, LostReason
 from nexus.services.crm.flows import lead_flow
-from nexus.services.crm.terms import Qualification, ReasonScope
+from nexus.services.crm.rules.clocks import message_passed, stop_clocks
+from nexus.services.crm.terms import Direction, Qualification, ReasonScope
 
 
 class ReasonOfAnotherKind(Problem, status=409):
@@ -30,6 +31,7 @@ async def contact_lead(cmd: ContactLead, tx: Tx) -> LeadContacted:
     lead_flow.go(lead, "contact")
     lead.contacted_at = lead.contacted_at or tx.now
     lead.qualification = Qualification.IN_PROCESS
+    await message_passed(Direction.OUTBOUND, tx.now, tx, lead)
     return tx.emit(LeadContacted(lead_id=lead.id))
 
 
@@ -59,6 +61,7 @@ async def disqualify_lead(cmd: DisqualifyLead, tx: Tx) -> LeadDisqualified:
         raise ReasonOfAnotherKind(name=reason.name)
     lead.qualification = Qualification.UNQUALIFIED
     lead.disqualified_at, lead.disqualified_reason_id, lead.disqualified_notes = tx.now, reason.id, cmd.notes
+    await stop_clocks(lead, tx)
     return tx.emit(LeadDisqualified(lead_id=lead.id, reason_id=reason.id))
 
 

@@ -12,6 +12,7 @@ from nexus.services.crm.api import (
     WinDeal,
 )
 from nexus.services.crm.entities import Deal, DealStage, LostReason, StageChange
+from nexus.services.crm.rules.clocks import stop_clocks
 from nexus.services.crm.rules.stages import CLOSING, ClosingStage, NoStage, enter
 from nexus.services.crm.terms import DealStatus, ForecastCategory, ReasonScope, StageType
 
@@ -46,6 +47,7 @@ async def win_deal(cmd: WinDeal, tx: Tx) -> DealWon:
     deal = await tx.get(Deal, cmd.deal_id, lock=True)
     enter(deal, await _closing_stage(deal, StageType.WON, tx), "win", tx)
     deal.forecast_category = ForecastCategory.CLOSED
+    await stop_clocks(deal, tx)
     return tx.emit(
         DealWon(
             deal_id=deal.id,
@@ -69,6 +71,7 @@ async def lose_deal(cmd: LoseDeal, tx: Tx) -> DealLost:
     deal.lost_reason_id, deal.lost_notes, deal.lost_to_id = reason.id, cmd.notes, cmd.competitor_id
     enter(deal, stage, "lose", tx)
     deal.forecast_category = ForecastCategory.OMITTED
+    await stop_clocks(deal, tx)
     return tx.emit(
         DealLost(
             deal_id=deal.id,

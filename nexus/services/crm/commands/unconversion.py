@@ -21,6 +21,7 @@ from nexus.services.crm.entities import (
     StageChange,
 )
 from nexus.services.crm.flows import lead_flow
+from nexus.services.crm.rules.clocks import resume_clock
 from nexus.services.crm.terms import DealStatus
 
 
@@ -50,6 +51,7 @@ async def unconvert_lead(cmd: UnconvertLead, tx: Tx) -> LeadUnconverted:
     lead_flow.go(lead, "unconvert")
     lead.converted_at = lead.converted_account_id = lead.converted_contact_id = lead.converted_deal_id = None
     record.undone_at = tx.now
+    await resume_clock(lead, tx)
     for one in made:  # they go after the lead has let go of them
         tx.remove(one)
     undone = LeadUnconverted(

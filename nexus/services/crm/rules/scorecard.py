@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from typing import Final
+from uuid import UUID
 
-from nexus.services.crm.entities import ScoreFrequency, ScoringRule
+from nexus.core import Value
+from nexus.services.crm.entities import ScoreFrequency
 from nexus.services.crm.rules.conditions import Known, holds
-from nexus.services.crm.terms import ScoreReason, WonLost
+from nexus.services.crm.terms import Condition, ScoreReason, WonLost
 
 EVEN: Final = 50
 """The score of a lead of which nothing is known, where as many were won as lost."""
@@ -22,6 +24,25 @@ DOUBLE: Final = 10
 SMOOTHING: Final = 0.1
 LEARNED_FROM: Final = ("source", "industry", "employees_band", "country", "language", "utm_source", "utm_medium")
 _THERE: Final = ("email", "phone", "company", "message")
+MOST_VALUES: Final = 200
+"""Different values of one field that are counted. What comes with a link (utm_source) is anybody's to choose and must not grow without end."""
+
+
+class Rule(Value, frozen=True, kw_only=True):
+    """A scoring rule in force."""
+
+    id: UUID
+    name: str
+    points: int
+    conditions: list[Condition]
+
+
+class Experience(Value, frozen=True, kw_only=True):
+    """How many leads of a team were won and lost, in all and with each value of each field."""
+
+    team_id: UUID | None
+    total: WonLost
+    values: dict[str, dict[str, WonLost]]
 
 
 def features_of(known: Known) -> dict[str, str]:
@@ -35,7 +56,7 @@ def probability(score: int) -> float:
     return 1 / (1 + 2 ** ((EVEN - score) / DOUBLE))
 
 
-def explained(known: Known, rules: Iterable[ScoringRule], experience: ScoreFrequency | None) -> list[ScoreReason]:
+def explained(known: Known, rules: Iterable[Rule], experience: Experience | None) -> list[ScoreReason]:
     """The lines of a score. Their points add up to it exactly."""
     lines = [ScoreReason(points=EVEN, reason="start")]
     if experience is not None and experience.total.won + experience.total.lost:
@@ -60,6 +81,11 @@ def _evidence(features: Mapping[str, str], values: Mapping[str, Mapping[str, Won
 
 def _points(won: int, lost: int) -> int:
     return round(DOUBLE * math.log2((won + SMOOTHING) / (lost + SMOOTHING)))
+
+
+def countable(features: Mapping[str, str], values: Mapping[str, Mapping[str, WonLost]]) -> dict[str, str]:
+    """The features that are counted: those whose field has room for another value, or has this one."""
+    return {field: value for field, value in features.items() if value in (counts := values.get(field, {})) or len(counts) < MOST_VALUES}
 
 
 def learn(experience: ScoreFrequency, features: Mapping[str, str], *, won: bool, by: int) -> None:
