@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus.core import Invalid, NotFound, uuid7
+from nexus.core import Command, Invalid, NotFound, uuid7
 from nexus.runtime.testing import Harness
 from nexus.services.crm.api import (
     ConvertLead,
@@ -263,6 +263,11 @@ async def test_what_comes_of_a_lead_that_is_gone_is_nothing(crm: Harness) -> Non
     assert (await crm.count(Lead), await crm.count(ScoreFrequency)) == (0, 0)
 
 
+async def hear(crm: Harness, command: Command[Any], *, times: int = 1) -> None:
+    """Run a command and let the reactions hear what it tells."""
+    await crm.deliver(await crm.run(command), times=times)
+
+
 async def frequency(crm: Harness, team_id: UUID | None = None) -> ScoreFrequency:
     (kept,) = [one for one in await crm.list(ScoreFrequency) if one.team_id == team_id]
     return kept
@@ -281,7 +286,7 @@ async def test_a_lost_lead_is_learned_from_and_a_recycled_one_unlearned(crm: Har
     assert kept.values == {field: {value: WonLost(lost=1)} for field, value in features.items()}
 
     await crm.api("PATCH", f"/api/v1/crm/leads/{lead.id}", {"country": "DE"}, if_match="*")
-    await crm.deliver(await crm.run(RecycleLead(lead_id=lead.id)), times=2)
+    await hear(crm, RecycleLead(lead_id=lead.id), times=2)
 
     assert (await crm.get(Lead, lead.id)).learned is None
     kept = await frequency(crm)
@@ -291,7 +296,7 @@ async def test_a_lost_lead_is_learned_from_and_a_recycled_one_unlearned(crm: Har
 async def test_experience_speaks_in_the_score(crm: Harness, sales: Sales) -> None:
     for number in range(3):
         lead = await crm.given(Lead(name=f"Lost {number}", country="NG"))
-        await crm.deliver(await crm.run(DisqualifyLead(lead_id=lead.id, reason_id=sales.nobody_home.id)))
+        await hear(crm, DisqualifyLead(lead_id=lead.id, reason_id=sales.nobody_home.id))
     fresh = await crm.given(Lead(name="Ada", country="NG"))
     await crm.deliver(LeadCreated(id=fresh.id))
 
@@ -349,12 +354,12 @@ async def test_an_undone_conversion_is_unlearned_whatever_comes_first(crm: Harne
 async def test_a_team_learns_where_the_lead_was_when_it_ended(crm: Harness, sales: Sales) -> None:
     old, new = uuid7(), uuid7()
     lead = await crm.given(Lead(name="Ada", team_id=old))
-    await crm.deliver(await crm.run(DisqualifyLead(lead_id=lead.id, reason_id=sales.nobody_home.id)))
+    await hear(crm, DisqualifyLead(lead_id=lead.id, reason_id=sales.nobody_home.id))
     await crm.api("PATCH", f"/api/v1/crm/leads/{lead.id}", {"team_id": str(new)}, if_match="*")
 
     await crm.deliver(LeadDisqualified(lead_id=lead.id, reason_id=sales.nobody_home.id))
     assert (await frequency(crm, old)).total == WonLost(lost=1)
-    await crm.deliver(await crm.run(RecycleLead(lead_id=lead.id)))
+    await hear(crm, RecycleLead(lead_id=lead.id))
 
     assert (await frequency(crm, old)).total == WonLost()
     assert await crm.count(ScoreFrequency) == 1
