@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -134,16 +135,20 @@ class Nexus:
         self.process.send_signal(sign)
         return self.process.wait(PATIENCE)
 
-    def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any]:
-        """A request over the wire. Raises OSError where nobody answers."""
+    def ask(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """A request over the wire. Raises OSError where nobody answers, or not to the end."""
         sent = None if body is None else json.dumps(body).encode()
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        request = urllib.request.Request(f"{self.url}{path}", sent, headers, method=method)
+        given = {"authorization": f"Bearer {token}"} if token else {}
+        request = urllib.request.Request(f"{self.url}{path}", sent, given | (headers or {}), method=method)
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
 
     def activate(self, **more: Any) -> str:
         """A business; its owner's key."""
