@@ -104,14 +104,22 @@ def test_nothing_acknowledged_is_lost_and_the_log_has_everything_once_and_in_ord
 
 
 def _kill(nexus: Nexus, *, process: bool) -> None:
-    server = int((nexus.folder / "data" / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+    server = _server(nexus)
     if process:
         nexus.stop(signal.SIGKILL)
         until(lambda: not alive(server), "the database has followed its parent")
         nexus.start()
     else:
         os.kill(server, signal.SIGKILL)
-        until(lambda: not alive(server), "the database is dead")
+        until(lambda: _server(nexus) not in (0, server), "another one has taken its place")
+
+
+def _server(nexus: Nexus) -> int:
+    """The process id of its database; 0 while there is none."""
+    try:
+        return int((nexus.folder / "data" / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+    except (FileNotFoundError, IndexError):
+        return 0
 
 
 def _connection(nexus: Nexus) -> psycopg.Connection[tuple[Any, ...]]:

@@ -154,3 +154,21 @@ async def test_head_is_get_without_the_body_and_options_says_what_there_is(tenan
     assert (await tenant.api("OPTIONS", f"{place}/restore")).headers["allow"] == "POST, OPTIONS"
     refused = await tenant.api("PUT", place, {"name": "A"})
     assert (refused.status, refused.headers["allow"]) == (405, "GET, PATCH, DELETE, HEAD, OPTIONS")
+
+
+async def test_a_change_sent_again_under_its_key_answers_what_it_answered_first(tenant: Harness) -> None:
+    """The repetition carries the version of before the first one: that must not make it a refusal."""
+    made = (await tenant.api("POST", TEAMS, {"name": "Sales", "key": f"k{uuid4().hex}"})).json()
+    path, key = f"{TEAMS}/{made['id']}", uuid4().hex
+
+    first = await tenant.api("PATCH", path, {"name": "Sales & service"}, if_match='"1"', idempotency_key=key)
+    again = await tenant.api("PATCH", path, {"name": "Sales & service"}, if_match='"1"', idempotency_key=key)
+
+    assert (first.status, again.status) == (200, 200)
+    assert (again.json(), again.headers["etag"]) == (first.json(), '"2"')
+    assert again.headers["idempotency-replayed"] == "true"
+    for _ in range(2):
+        gone = await tenant.api("DELETE", path, if_match='"2"', idempotency_key=key + "x")
+        assert (gone.status, gone.headers["etag"]) == (200, '"3"')
+    stale = await tenant.api("PATCH", path, {"name": "Other"}, if_match='"1"', idempotency_key=key + "y")
+    assert stale.status == 412

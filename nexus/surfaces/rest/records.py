@@ -201,12 +201,15 @@ class Records:
         one = patch_statement(self.entity, rights, names, keyed=key is not None)
         values = {"row": encode(change), "version": version, "id": record_id(raw_id, self.shape)}
         done = await self.write(request.caller, one.call(values | self.circumstances(request, "update", "updated", key)), key)
-        return await self._changed(request, raw_id, done)
+        return await self._changed(request, raw_id, done, key)
 
-    async def _changed(self, request: Request, raw_id: str, done: Result | Outcome) -> Response:
+    async def _changed(self, request: Request, raw_id: str, done: Result | Outcome, key: Key | None) -> Response:
         if isinstance(done, Outcome):
             return stored(done, self.location, request.minimal)
         before, body, after = done.rows[0]
+        # a repetition meets the version that the first request made, or nothing where that removed the record: its key decides
+        if after is None and key is not None and (first := await replayed(self._host, request.caller, key)):
+            return stored(first, self.location, request.minimal)
         if before is None:
             raise await self._missing(request.caller, raw_id)
         if after is None:
@@ -230,4 +233,4 @@ class Records:
         event = {"archive": "archived", "restore": "restored", "delete": "deleted"}[how]
         values = {"version": version, "id": record_id(raw_id, self.shape)}
         done = await self.write(request.caller, one.call(values | self.circumstances(request, how, event, key)), key)
-        return await self._changed(request, raw_id, done)
+        return await self._changed(request, raw_id, done, key)
