@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nexus.activation.control import Control
+from nexus.gateway.pages import site_pages
 from nexus.runtime.app import Mounted
 from nexus.runtime.health import health_pages
 from nexus.runtime.node import Node
@@ -35,5 +36,5 @@ def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) ->
     """Every endpoint outside the derived API; a path that ends in `/*` is a prefix."""
     served: Mounted = [*health_pages(node), ("/metrics", metrics_page(telemetry, node))]
     if target.serves:
-        served += control.pages()
+        served += [*control.pages(), *site_pages(node, control)]
     return served

@@ -192,13 +192,16 @@ async def test_a_record_is_as_its_schema_says(tenant: Harness) -> None:
     assert {"where", "q", "sort", "cursor", "limit", "fields", "expand", "count", "archived", "status", "email", "tags[contains]"} <= listed
 
 
-async def test_every_filter_parameter_is_taken(tenant: Harness) -> None:
+async def test_filter_parameters_of_every_kind_are_taken(tenant: Harness) -> None:
+    tried: set[str] = set()
     for path, _, operation in operations("get"):
         if not operation["operationId"].endswith(".list"):
             continue
         for parameter in operation["parameters"]:
-            if "x-operators" not in parameter:
+            kind = f"{path.split('/')[3]} {parameter.get('schema')}"
+            if "x-operators" not in parameter or kind in tried:
                 continue
+            tried.add(kind)
             value = (
                 str(parameter.get("example", "true")).lower()
                 if parameter["schema"]["type"] == "boolean"

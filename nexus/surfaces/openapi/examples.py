@@ -107,7 +107,7 @@ def of_create(shape: Shape) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
     for field in shape.writable:
         optional = field.default is not ...
-        shown = field.facts.example is not None and field.facts.kind not in ("ref", "tags", "json")
+        shown = field.facts.example is not None and field.facts.kind not in ("ref", "tags", "json") and not field.name.endswith("_entity")
         if not optional or (shown and len(chosen) < 8) or (field.name == "currency" and optional):
             chosen[field.name] = of_field(field)
     return chosen
