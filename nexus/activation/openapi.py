@@ -259,6 +259,16 @@ def _activations(part: Part) -> None:
         part.on(f"{path}/{verb}", "post", _operation(f"activation.{verb}", "activation", method, {"202": begun, **refused}, **given))
 
 
+_CHANGES: Final[list[tuple[str, Any, type, dict[str, Any]]]] = [
+    ("suspend", tenants.Tenants.suspend, api.Reason, {"reason": "The bill is not paid."}),
+    ("resume", tenants.Tenants.resume, api.Resume, {"reason": "The bill is paid."}),
+    ("archive", tenants.Tenants.archive, api.Archive, {"reason": "The business has closed.", "hold_days": 30}),
+    ("purge", tenants.Tenants.purge, api.Purge, {"reason": "The hold is over."}),
+    ("rename", tenants.Tenants.rename, api.Rename, {"name": "Ade Bakeries"}),
+    ("owner-key", tenants.Tenants.owner_key, api.Reason, {"reason": "The owner lost the key."}),
+]
+
+
 def _tenants(part: Part) -> None:
     listed = [
         {"name": "state", "in": "query", "description": "Only those in this state.", "schema": {"type": "string"}},
@@ -288,16 +298,7 @@ def _tenants(part: Part) -> None:
         "get",
         _operation("tenants.get", "tenants", tenants.Tenants.show, {"200": one, **_own(shared=("NotFound",))}, parameters=named),
     )
-    reason = {"reason": "The bill is paid."}
-    changes: list[tuple[str, Any, type, dict[str, Any]]] = [
-        ("suspend", tenants.Tenants.suspend, api.Reason, {"reason": "The bill is not paid."}),
-        ("resume", tenants.Tenants.resume, api.Resume, reason),
-        ("archive", tenants.Tenants.archive, api.Archive, {"reason": "The business has closed.", "hold_days": 30}),
-        ("purge", tenants.Tenants.purge, api.Purge, {"reason": "The hold is over."}),
-        ("rename", tenants.Tenants.rename, api.Rename, {"name": "Ade Bakeries"}),
-        ("owner-key", tenants.Tenants.owner_key, api.Reason, {"reason": "The owner lost the key."}),
-    ]
-    for verb, method, kind, example in changes:
+    for verb, method, kind, example in _CHANGES:
         schema, found = structs.one("control", kind)
         part.schemas.update(found)
         refused = _own(tenants.OnHold, tenants.SlugTaken, shared=("Malformed", "NotFound", "Conflict", "Invalid"))

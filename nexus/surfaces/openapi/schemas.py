@@ -125,18 +125,10 @@ def add(part: Part, shape: Shape) -> None:
     """The schemas of an entity: read, page, and create and patch where they exist."""
     fields = {name: described(part, shape, field) for name, field in shape.fields.items()}
     shown = {name: _as_read(shape, name, schema) for name, schema in fields.items()}
-    relations = {
-        name: {
-            "anyOf": [ref(component(target)), {"type": "null"}],
-            "description": f"Only with `expand={name}`: the whole {target.title} of `{field.name}`, null where the caller may not see it.",
-        }
-        for name, (field, refers_to) in shape.references.items()
-        if refers_to.split(".")[0] == shape.service and (target := by_name(refers_to)) is not None
-    }
     part.schemas[component(shape)] = {
         "type": "object",
         "description": shape.summary,
-        "properties": {**shown, **relations},
+        "properties": {**shown, **_relations(shape)},
         "required": list(fields),
     }
     part.schemas[component(shape, "Page")] = {
@@ -165,6 +157,17 @@ def add(part: Part, shape: Shape) -> None:
             "properties": writable,
             "additionalProperties": False,
         }
+
+
+def _relations(shape: Shape) -> dict[str, Any]:
+    return {
+        name: {
+            "anyOf": [ref(component(target)), {"type": "null"}],
+            "description": f"Only with `expand={name}`: the whole {target.title} of `{field.name}`, null where the caller may not see it.",
+        }
+        for name, (field, refers_to) in shape.references.items()
+        if refers_to.split(".")[0] == shape.service and (target := by_name(refers_to)) is not None
+    }
 
 
 def unseen(shape: Shape) -> frozenset[str]:
