@@ -91,6 +91,14 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         raise BadSettings(_message(error)) from None
 
 
+def sources(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Where each setting comes from: its variable, the file, or "default". Raises BadSettings."""
+    given = os.environ if environment is None else environment
+    values = {_NAMES[name]: value for name, value in given.items() if name in _NAMES}
+    written = _file(given, values)
+    return {name: variable if name in values else "file" if name in written else "default" for variable, name in _NAMES.items()}
+
+
 def _file(given: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
     named = given.get("NEXUS_CONFIG")
     file = Path(named) if named else Path(values.get("data", Settings().data)) / "nexus.toml"

@@ -44,7 +44,9 @@ class PortTaken(Exception):
     """Somebody else listens on the port."""
 
 
-class _Running(msgspec.Struct):
+class Running(msgspec.Struct, frozen=True):
+    """A process that serves from a data folder."""
+
     pid: int
     url: str
 
@@ -72,10 +74,10 @@ def _only_one(settings: Settings, url: str) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            running = msgspec.json.decode(lock.read() or '{"pid":0,"url":"?"}', type=_Running)
+            running = msgspec.json.decode(lock.read() or '{"pid":0,"url":"?"}', type=Running)
             raise AlreadyRunning(running.url, running.pid) from None
         lock.truncate(0)
-        lock.write(msgspec.json.encode(_Running(os.getpid(), url)).decode())
+        lock.write(msgspec.json.encode(Running(os.getpid(), url)).decode())
         lock.flush()
         yield
 
@@ -186,14 +188,19 @@ def _configuration(app: App) -> uvicorn.Config:
     )
 
 
-def _is_held(settings: Settings) -> bool:
-    """Whether another process has the folder: then its port is not ours to try."""
+def running(settings: Settings) -> Running | None:
+    """The process that serves from this data folder now, or None. What it wrote there counts only while it holds the lock."""
     file = settings.folder / "running.json"
     if not file.exists():
-        return False
-    with file.open("a+", encoding="utf-8") as lock:
+        return None
+    with file.open(encoding="utf-8") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
-    return False
+            return msgspec.json.decode(lock.read() or '{"pid":0,"url":"?"}', type=Running)
+    return None
+
+
+def _is_held(settings: Settings) -> bool:
+    """Whether another process has the folder: then its port is not ours to try."""
+    return running(settings) is not None

@@ -58,6 +58,8 @@ _NEXT = Statement(
 
 _HEAD = Statement("select seq, encode(hash, 'hex') from nexus_cell.audit_head where tenant = $1")
 
+_HASH = Statement("select encode(hash, 'hex') from nexus_cell.audit where tenant = $1 and seq = $2::bigint")
+
 _ENTRIES = Statement(
     """select seq, to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), entry, encode(prev_hash, 'hex'), encode(hash, 'hex')
     from nexus_cell.audit where tenant = $1 and seq > $2::bigint and seq <= $3::bigint order by seq limit $4::int"""
@@ -70,25 +72,35 @@ _AFTER = Statement(
 )
 
 
-async def verify(oltp: Oltp, tenant: str | None = None, *, progress: Progress | None = None, batch: int = 2_000) -> Finding | None:
+async def verify(
+    oltp: Oltp, tenant: str | None = None, *, progress: Progress | None = None, batch: int = 2_000, newest: int | None = None
+) -> Finding | None:
     """Check one tenant's chain (by schema name; "nexus_app" is the control plane's), or all: the first broken link, or None.
 
-    Runs beside the living system: what is added meanwhile is not looked at. Memory is that of one batch.
+    `newest` checks only so many entries before the head of each chain. Runs beside the living system: what is added meanwhile is not looked at. Memory is that of one batch.
     """
     if tenant is not None:
-        return await check(oltp, tenant, progress=progress, batch=batch)
+        return await check(oltp, tenant, progress=progress, batch=batch, newest=newest)
     async for one in _tenants(oltp):
-        if found := await check(oltp, one, progress=progress, batch=batch):
+        if found := await check(oltp, one, progress=progress, batch=batch, newest=newest):
             return found
     return None
 
 
-async def check(oltp: Oltp, tenant: str, *, progress: Progress | None = None, batch: int = 2_000) -> Finding | None:
-    """Check one chain from its first entry to its head."""
+async def check(
+    oltp: Oltp, tenant: str, *, progress: Progress | None = None, batch: int = 2_000, newest: int | None = None
+) -> Finding | None:
+    """Check one chain from its first entry, or the `newest` ones, to its head."""
     key = tenant.encode()
     rows = (await oltp.run(None, (_HEAD, [key]), lane="slow"))[0].rows
     end, last = (int(cast(bytes, rows[0][0])), cast(bytes, rows[0][1])) if rows else (0, GENESIS)
     seq, prev = 0, GENESIS
+    if newest is not None and end > newest:
+        seq = end - newest
+        before = (await oltp.run(None, (_HASH, [key, b"%d" % seq]), lane="slow"))[0].rows
+        if not before:
+            return Finding(tenant, seq, "missing", f"there is no entry {seq}, and the head says {end}")
+        prev = cast(bytes, before[0][0])
     while seq < end:
         found = (await oltp.run(None, (_ENTRIES, [key, b"%d" % seq, b"%d" % end, b"%d" % batch]), lane="slow"))[0]
         if not found.rows:

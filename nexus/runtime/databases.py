@@ -70,6 +70,15 @@ async def open_cell(name: str, url: str, settings: Settings) -> tuple[Cell, list
     return Cell(name, oltp, owner_url), [f"{finding.name}: {finding.meaning}" for finding in findings]
 
 
+async def attach(name: str, url: str, settings: Settings) -> Cell:
+    """Connect to a database as it is: for a look, or for work beside the process that prepared it.
+
+    Raises engines.oltp.Unavailable where there is none or it was never prepared.
+    """
+    known = passwords(settings)
+    return Cell(name, await Postgres.open(credentials(url, "nexus_app", known.app), fast=1), credentials(url, "nexus_owner", known.owner))
+
+
 async def open_cells(url: str, settings: Settings) -> tuple[Cells, list[str]]:
     """All cells of the settings, the first at `url`, with their tables made."""
     cells: list[Cell] = []

