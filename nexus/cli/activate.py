@@ -11,7 +11,7 @@ import yaml
 from rich.markup import escape
 
 from nexus.activation.business import Business, InvalidBusiness, read
-from nexus.activation.documents import parse
+from nexus.activation.documents import is_list, is_tree, mapping, parse, words
 from nexus.cli.door import Door, KeyFile, Url, door
 from nexus.cli.interview import interview, missing
 from nexus.cli.output import Json, Refused, Unreachable, err, out, plainly, say_json, table
@@ -76,13 +76,12 @@ def _business(file: Path | None, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _over(given: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """A tree with another laid over it; what is None there says nothing."""
     merged = dict(given)
     for name, value in options.items():
-        if isinstance(value, dict):
-            below = merged.get(name)
-            value = _over(below if isinstance(below, dict) else {}, value) or None  # pyright: ignore[reportUnknownArgumentType]
-        if value is not None:
-            merged[name] = value
+        laid = (_over(mapping(merged.get(name)), value) or None) if is_tree(value) else value
+        if laid is not None:
+            merged[name] = laid
     return merged
 
 
@@ -108,7 +107,9 @@ def _activate(nexus: Door, business: dict[str, Any], key: str) -> dict[str, Any]
                 elif step["state"] != "waiting" and (said := f"{step['name']} {step['state']}") not in told:
                     told.add(said)
                     mark = "[green]✓[/]" if step["state"] == "done" else "[red]✗[/]"
-                    console.print(f"  {mark} {step['name']}{'' if step['state'] == 'done' else ' ' + step['state']} [dim]{step['ms'] or 0:.0f} ms[/]")
+                    console.print(
+                        f"  {mark} {step['name']}{'' if step['state'] == 'done' else ' ' + step['state']} [dim]{step['ms'] or 0:.0f} ms[/]"
+                    )
     if not view:
         raise Unreachable("NEXUS ended before the activation did; it goes on with it at its next start: nexus tenants list shows it.")
     if view["state"] == "active":
@@ -124,7 +125,7 @@ def _credentials(nexus: Door, view: dict[str, Any]) -> dict[str, Any]:
             raise
         slug = view["tenant"]["slug"]
         note = f"It was given out before and is not kept: nexus tenants owner-key {slug} --reason … makes another."
-        return view["credentials"] | {"api_key": None, "credentials_note": note}
+        given = {**view["credentials"], "api_key": None, "credentials_note": note}
     return given
 
 
@@ -135,9 +136,8 @@ def _show_plan(plan: dict[str, Any], *, aside: bool) -> None:
     console.print(f"\n[bold]{escape(tenant['name'])}[/] would become [cyan]{tenant['slug']}[/]\n")
     values = table("", "", "")
     for name in ("industry", "country", "currency", "languages", "time_zone", "size", "domain", "modules"):
-        value = business[name]
-        shown = ", ".join(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-        values.add_row(f"  {name.replace('_', ' ')}", escape(str(shown or "–")), f"[dim]{escape(because.get(name, ''))}[/]")
+        shown = ", ".join(words(business[name])) if is_list(business[name]) else business[name]
+        values.add_row(f"  {name.replace('_', ' ')}", escape(str(shown or "none")), f"[dim]{escape(because.get(name, ''))}[/]")
     values.add_row("  services", ", ".join(plan["services"]), "")
     if plan["waiting"]:
         values.add_row("  later", ", ".join(plan["waiting"]), "[dim]when these services are installed[/]")

@@ -24,7 +24,8 @@ PLATFORM: Final = "platform"
 """What stands for a tenant where the platform's own chain is meant."""
 _BATCH: Final = 2_000
 _PAGE: Final = Statement(
-    "SELECT row_to_json(x) FROM (SELECT tenant, seq, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS at, entry, encode(prev_hash, 'hex') AS prev_hash, encode(hash, 'hex') AS hash"
+    "SELECT row_to_json(x) FROM (SELECT tenant, seq,"
+    " to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS at, entry, encode(prev_hash, 'hex') AS prev_hash, encode(hash, 'hex') AS hash"
     " FROM nexus_cell.audit WHERE tenant = $1 AND seq > $2::bigint ORDER BY seq LIMIT $3::int) x"
 )
 

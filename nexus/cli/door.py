@@ -122,7 +122,8 @@ def _inside(runner: asyncio.Runner, settings: Settings, key_file: Path) -> Gener
 async def _open(stack: AsyncExitStack, runner: asyncio.Runner, settings: Settings, key_file: Path) -> Inside:
     node = await stack.enter_async_context(opened(settings))
     # A given database may be another process's, whose key must stay in force.
-    if not settings.database_url or not (key_file.exists() or await _has_operator(node)):
+    kept = await asyncio.to_thread(key_file.exists)
+    if not settings.database_url or not (kept or await _has_operator(node)):
         await keep_operator_key(node.cells, key_file)
     url = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
     control = Control(node, Site(url=url, domain=settings.domain or None))

@@ -200,7 +200,9 @@ def _event(one: LoggedEvent) -> dict[str, Any]:
 
 
 def _letter(cell: str, one: DeadLetter) -> dict[str, Any]:
-    return {"cell": cell} | {name: value for name, value in asdict(one).items() if name != "envelope"} | {"envelope": _envelope(one.envelope)}
+    return (
+        {"cell": cell} | {name: value for name, value in asdict(one).items() if name != "envelope"} | {"envelope": _envelope(one.envelope)}
+    )
 
 
 def _envelope(text: bytes) -> Any:

@@ -15,7 +15,9 @@ from nexus.runtime.migrate import Group, Report
 
 Tenant = Annotated[str | None, typer.Option("--tenant", help="Only this one, by slug or id.")]
 
-group = typer.Typer(name="migrate", invoke_without_command=True, help="Bring the tables of tenants to the versions of this code; start it again to go on.")
+group = typer.Typer(
+    name="migrate", invoke_without_command=True, help="Bring the tables of tenants to the versions of this code; start it again to go on."
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -19,12 +19,15 @@ from nexus.cli.up import fail
 from nexus.core.problem import Problem
 from nexus.engines.oltp import DatabaseError, Timeout, Unavailable
 from nexus.engines.oltp.embedded import AlreadyRunning, NoPostgres
+from nexus.runtime.operator import BadOperatorKey
 
 T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 WIDE = 160
 """Columns of a table that no terminal shows: so that a pipe gets whole words."""
+LONG = 10_000
+"""Columns of a message that no terminal shows: it stays one line."""
 
 
 class Refused(Exception):
@@ -46,7 +49,7 @@ def out() -> Console:
 
 def err() -> Console:
     """Where messages and progress go."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else LONG)
 
 
 def say_json(value: Any) -> None:
@@ -97,7 +100,7 @@ def plainly(json: bool = False) -> Generator[None]:
         _refusal(refused.problem, json)
     except Problem as problem:
         _refusal(msgspec.to_builtins(problem.body()), json)
-    except (Unreachable, NoPostgres, AlreadyRunning) as error:
+    except (Unreachable, NoPostgres, AlreadyRunning, BadOperatorKey) as error:
         fail(str(error))
     except (Unavailable, Timeout, psycopg.OperationalError) as error:
         fail(f"The database cannot be reached: {_first_line(error)}")
@@ -111,7 +114,7 @@ def plainly(json: bool = False) -> Generator[None]:
 def _refusal(problem: dict[str, Any], json: bool) -> None:
     if json:
         say_json(problem)
-    errors = problem.get("errors") or []
+    errors: list[dict[str, str]] = problem.get("errors") or []
     if errors:
         lines = [f"{one['field']}: {one['message']}" if one.get("field") else one["message"] for one in errors]
         fail("Refused:\n" + "\n".join(f"  {line}" for line in lines) if len(lines) > 1 else f"Refused: {lines[0]}")

@@ -164,5 +164,5 @@ def _show(tenant: dict[str, Any], json: bool) -> None:
         shown.add_row("  host", f"{escape(host['host'])} [dim]dns {host['dns']}, tls {host['tls']}[/]")
     for feature in tenant["features"]:
         shown.add_row(f"  {feature['kind']}", f"{feature['name']} [dim]{feature['state']}: {escape(feature['detail'])}[/]")
-    shown.add_row("  can", ", ".join(tenant["can"]) or "–")
+    shown.add_row("  can", ", ".join(tenant["can"]) or "nothing")
     console.print(shown)

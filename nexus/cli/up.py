@@ -51,7 +51,7 @@ def settings_or_exit() -> Settings:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say what is wrong and end."""
-    Console(stderr=True).print(message, style="bold red", highlight=False)
+    Console(stderr=True).print(message, style="bold red", highlight=False, markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 

@@ -77,7 +77,8 @@ async def verify(
 ) -> Finding | None:
     """Check one tenant's chain (by schema name; "nexus_app" is the control plane's), or all: the first broken link, or None.
 
-    `newest` checks only so many entries before the head of each chain. Runs beside the living system: what is added meanwhile is not looked at. Memory is that of one batch.
+    `newest` checks only so many entries before the head of each chain. Runs beside the living system: what is added meanwhile is not
+    looked at. Memory is that of one batch.
     """
     if tenant is not None:
         return await check(oltp, tenant, progress=progress, batch=batch, newest=newest)
