@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import click
 import typer
 from rich.columns import Columns
 from rich.markup import escape
@@ -29,7 +28,7 @@ def missing(business: dict[str, Any]) -> list[str]:
 
 
 def interview(business: dict[str, Any]) -> dict[str, Any]:
-    """The business with what was missing asked for. click.Abort where the answers end."""
+    """The business with what was missing asked for. typer.Abort where the answers end."""
     console = err()
     console.print("\n[bold]Activate a business[/] [dim](Ctrl-C stops, and nothing has happened then)[/]\n")
     told = dict(business)
@@ -65,7 +64,7 @@ def _ask(question: str, check: Check, default: str | None = None) -> str:
 
     def checked(text: str) -> str:
         if fault := check(text.strip()):
-            raise click.UsageError(fault)
+            raise typer.BadParameter(fault)
         return text.strip()
 
     answer: str = typer.prompt(question, default=default, err=True, value_proc=checked, show_default=bool(default))

@@ -72,7 +72,9 @@ def _fault(name: str, entity: str, title: str, part: str) -> str | None:
         taken = " and it is taken" if name in _TAKEN else ""
         return f"{name!r} cannot name a service{taken}: use a-z, 0-9 and single _ inside, at most {_LONGEST} characters, no word of Python"
     if not _ENTITY.fullmatch(entity) or len(entity) > _LONGEST or entity in nexus.core.__all__:
-        return f"{entity!r} cannot name an entity: use a singular like Item or GiftCard, at most {_LONGEST} characters, no word of nexus.core"
+        return (
+            f"{entity!r} cannot name an entity: use a singular like Item or GiftCard, at most {_LONGEST} characters, no word of nexus.core"
+        )
     if not _TITLE.fullmatch(title):
         return f"{title!r} cannot be a title: use one line of at most 40 characters without quotes"
     if not _SERVICE.fullmatch(part):
