@@ -108,7 +108,7 @@ class Commands:
                 return answer, outcome
             last: list[Call] = []
             if key is not None and outcome is not None:
-                answered: list[bytes | None] = [str(outcome.status).encode(), msgspec.json.encode(outcome.headers), outcome.body]
+                answered: list[bytes | None] = [str(outcome.status).encode(), msgspec.json.encode(outcome.headers), outcome.repeated]
                 last.append((STORE, [*key.arguments(caller.actor), *answered]))
             target = getattr(command, handler.target_field) if handler.target_field else None
             await work.commit(*last, entity=handler.entity, id=target)

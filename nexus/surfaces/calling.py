@@ -86,6 +86,13 @@ class Outcome:
     headers: dict[str, str]
     body: bytes
     replayed: bool = False
+    kept: bytes | None = None
+    """What a repetition is answered instead of `body`: without what is shown only once."""
+
+    @property
+    def repeated(self) -> bytes:
+        """The body that is stored with an idempotency key."""
+        return self.body if self.kept is None else self.kept
 
 
 async def replayed(host: Host, caller: Caller, key: Key) -> Outcome | None:

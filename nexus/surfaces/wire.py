@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -86,12 +88,12 @@ class Wire:
             field.name: field.default() for field in shape.initial if not field.writable and field.default is not ... and field.name != "id"
         }
         self._fixed = msgspec.json.encode(fixed)[1:-1]
-        self._normal: list[tuple[str, Callable[[str, str], str]]] = [
+        self._normal: list[tuple[str, Callable[[Any, str], Any]]] = [
             (field.name, _NORMAL[field.facts.kind]) for field in shape.writable if field.facts.kind in _NORMAL
         ]
 
     def normalise(self, record: Any, country: str) -> None:
-        """Bring e-mail addresses and telephone numbers to their stored form; Invalid where a number cannot be one."""
+        """Bring e-mail addresses and telephone numbers to their stored form; Invalid where a number or a moment cannot be one."""
         for name, normal in self._normal:
             value = getattr(record, name)
             if value is not None and value is not msgspec.UNSET:
@@ -137,7 +139,28 @@ def _email(value: str, country: str) -> str:
     return value.lower()
 
 
-_NORMAL: dict[str, Callable[[str, str], str]] = {"phone": phone, "email": _email}
+def _number(value: Decimal, country: str) -> Decimal:
+    """An exact number as it is; what is none, or has more digits than any column takes, never reaches the database."""
+    if not value.is_finite() or abs(value.adjusted()) > 1000:
+        raise ValueError("is not a number that can be kept")
+    return value
+
+
+def _moment(value: dt.datetime, country: str) -> dt.datetime:
+    """A moment that is in a year from 1 to 9999 wherever it is read."""
+    if not 1 < value.year < 9999:
+        raise ValueError("is not a moment that can be kept; years are 2 to 9998")
+    return value
+
+
+_NORMAL: dict[str, Callable[[Any, str], Any]] = {
+    "phone": phone,
+    "email": _email,
+    "money": _number,
+    "decimal": _number,
+    "quantity": _number,
+    "instant": _moment,
+}
 
 
 def _nullable(field: Field) -> Any:

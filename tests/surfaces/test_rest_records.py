@@ -172,3 +172,33 @@ async def test_a_change_sent_again_under_its_key_answers_what_it_answered_first(
         assert (gone.status, gone.headers["etag"]) == (200, '"3"')
     stale = await tenant.api("PATCH", path, {"name": "Other"}, if_match='"1"', idempotency_key=key + "y")
     assert stale.status == 412
+
+
+async def test_a_count_says_whether_it_is_exact(tenant: Harness) -> None:
+    await tenant.api("POST", f"{TEAMS}/bulk", {"items": [{"name": "T", "key": f"k{n}"} for n in range(10_000)]})
+    await tenant.api("POST", TEAMS, {"name": "U", "key": "u"})
+
+    async def counted(query: str) -> tuple[int, str]:
+        body = (await tenant.api("GET", f"{TEAMS}?limit=1&{query}")).json()
+        return body["count"], body["count_is"]
+
+    assert await counted("count=exact") == (10_001, "exact")
+    assert await counted("count=estimated") == (10_000, "at_least")
+    assert await counted("count=estimated&name=T") == (10_000, "exact")
+    assert await counted("count=exact&q=u") == (1, "exact")
+    assert "count" not in (await tenant.api("GET", f"{TEAMS}?limit=1")).json()
+
+
+async def test_a_write_takes_no_parameters(tenant: Harness) -> None:
+    refused = await tenant.api("POST", f"{TEAMS}?dry_run=true", {"name": "A", "key": "a"})
+    assert (refused.status, refused.json()["errors"][0]["field"]) == (422, "dry_run")
+    assert await tenant.count(Team) == 0
+
+
+async def test_numbers_and_moments_that_cannot_be_kept_are_refused_by_name(tenant: Harness) -> None:
+    for value in ("NaN", "Infinity", "1e999999999", "-1e400000"):
+        refused = await tenant.api("POST", "/api/v1/crm/accounts", {"name": "A", "annual_revenue": value, "currency": "NGN"})
+        assert (refused.status, refused.json()["errors"][0]["field"]) == (422, "annual_revenue")
+    for value in ("1e30", "0.001", "-1"):
+        refused = await tenant.api("POST", "/api/v1/crm/accounts", {"name": "A", "annual_revenue": value, "currency": "NGN"})
+        assert (refused.status, refused.json()["errors"][0]["field"]) == (422, "annual_revenue")

@@ -40,7 +40,7 @@ class Action:
         status = 201 if self.handler.verb == "create" else 200
 
         def encode(answer: Any) -> Outcome:
-            return Outcome(status, {}, msgspec.json.encode(answer))
+            return Outcome(status, {}, msgspec.json.encode(answer), kept=without_secrets(answer))
 
         cause = request.caller.cause(request.correlation)
         dry_run = given.get("dry_run") == "true"
@@ -52,6 +52,12 @@ class Action:
         if self._target is None or raw_id is None or self._shape is None:
             return cast(Command[Any], fields)
         return self.handler.command(**{self._target: record_id(raw_id, self._shape)}, **_members(fields))
+
+
+def without_secrets(answer: Any) -> bytes | None:
+    """The answer without the fields that its type declares to be shown once (`once`); None where there are none."""
+    once: frozenset[str] = getattr(type(answer), "once", frozenset[str]())
+    return msgspec.json.encode(msgspec.structs.replace(answer, **dict.fromkeys(once))) if once else None
 
 
 def _members(fields: Any) -> dict[str, Any]:

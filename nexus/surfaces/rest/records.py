@@ -13,6 +13,7 @@ from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
 from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.reads import (
+    COUNT_CAP,
     Expand,
     ListRequest,
     encode_cursor,
@@ -136,7 +137,9 @@ class Records:
         parts = [b'{"items":', items or b"[]", b',"next_cursor":']
         parts.append(b'"' + encode_cursor(keys or b"[]", wanted.sort) + b'"' if more == b"t" else b"null")
         if counted:
-            parts += [b',"count":', counted[0] or b"0"]
+            found = int(counted[0] or b"0")
+            whole = wanted.count == "exact" or found <= COUNT_CAP
+            parts.append(b',"count":%d,"count_is":"%b"' % (found if whole else COUNT_CAP, b"exact" if whole else b"at_least"))
         parts.append(b"}")
         return Response(200, b"".join(parts), [JSON])
 
@@ -151,6 +154,7 @@ class Records:
 
     async def create(self, request: Request) -> Response:
         """Insert a record with its journal and idempotency rows: one statement, one round trip."""
+        request.parameters()
         rights = self.rights(request, "create")
         caller, key = request.caller, request.key()
         record = decode(self.wire.create, request.body)
@@ -192,6 +196,7 @@ class Records:
 
     async def patch(self, request: Request, raw_id: str) -> Response:
         """Change the fields that are given, if the record is still at the version of If-Match."""
+        request.parameters()
         rights = self.rights(request, "update")
         key, version = request.key(), request.version(self.shape.title)
         change = decode(self.wire.patch, request.body)
@@ -226,6 +231,7 @@ class Records:
         return await self._remove(request, raw_id, "restore")
 
     async def _remove(self, request: Request, raw_id: str, how: Literal["archive", "restore", "delete"]) -> Response:
+        request.parameters()
         rights = self.rights(request, "delete" if how == "delete" else "archive")
         key = request.key()
         version = request.version(self.shape.title) if how != "restore" else None
