@@ -165,6 +165,8 @@ def parse(shape: Shape, hidden: frozenset[str], pairs: list[tuple[str, str]], re
 
 
 def prefix_query(text: str) -> str:
-    """Words as a tsquery in which every word may be the beginning of a longer one; nothing in it is syntax."""
+    """Words as a tsquery in which every word may be the beginning of a longer one; nothing in it is syntax. Invalid (422) without a word."""
     words = re.findall(r"[^\W_]+", text)[:12]
-    return " & ".join(f"'{word}':*" for word in words) or "''"
+    if not words:
+        raise Invalid.of(FieldError("q", "has no letter and no digit that could be searched for"))
+    return " & ".join(f"'{word}':*" for word in words)

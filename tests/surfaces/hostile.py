@@ -57,6 +57,15 @@ def filled(text: str, ids: Sequence[UUID]) -> str:
     return _SLOT.sub(lambda found: str(ids[int(found[1], 16) % len(ids)]), text)
 
 
+PLAIN: dict[type[Any], st.SearchStrategy[Any]] = {
+    shape_of.DateTimeType: st.datetimes(timezones=st.just(dt.UTC)),
+    shape_of.DateType: st.dates(),
+    shape_of.TimeType: st.times(),
+    shape_of.BoolType: st.booleans(),
+    shape_of.FloatType: st.floats(allow_nan=False, allow_infinity=False),
+}
+
+
 def fitting(type_: Any) -> st.SearchStrategy[Any]:
     """Values that a type takes."""
     return _fitting(shape_of.type_info(type_))
@@ -74,16 +83,8 @@ def _fitting(known: Any) -> st.SearchStrategy[Any]:
             return st.one_of(slots, slots, st.uuids())
         case shape_of.DecimalType():
             return st.decimals(-(10**6), 10**12, places=2)
-        case shape_of.DateTimeType():
-            return st.datetimes(timezones=st.just(dt.UTC))
-        case shape_of.DateType():
-            return st.dates()
-        case shape_of.TimeType():
-            return st.times()
-        case shape_of.BoolType():
-            return st.booleans()
-        case shape_of.FloatType():
-            return st.floats(allow_nan=False, allow_infinity=False)
+        case shape_of.DateTimeType() | shape_of.DateType() | shape_of.TimeType() | shape_of.BoolType() | shape_of.FloatType():
+            return PLAIN[type(known)]
         case shape_of.EnumType():
             return st.sampled_from([one.value for one in known.cls])
         case shape_of.LiteralType():

@@ -117,6 +117,8 @@ async def test_what_cannot_be_read_is_refused_and_says_what_to_change(tenant: Ha
         ("created_at[gt]=yesterday", 422, "created_at[gt]"),
         ("where={", 422, "where"),
         ("cursor=%00", 400, ""),
+        ("q=", 422, "q"),
+        ("q=%27%26!", 422, "q"),
         ("name=%ff", 400, ""),
     ):
         refused = await tenant.api("GET", f"{TEAMS}?{query}")

@@ -56,7 +56,7 @@ class Action:
 
 def without_secrets(answer: Any) -> bytes | None:
     """The answer without the fields that its type declares to be shown once (`once`); None where there are none."""
-    once: frozenset[str] = getattr(type(answer), "once", frozenset[str]())
+    once: frozenset[str] = getattr(cast(object, answer), "once", frozenset[str]())
     return msgspec.json.encode(msgspec.structs.replace(answer, **dict.fromkeys(once))) if once else None
 
 
