@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from nexus.activation import countries
 from nexus.activation.platform import own_command
 from nexus.activation.work import Work
 from nexus.core.service import Service
@@ -59,6 +62,7 @@ def _for_services(work: Work, owner: dict[str, Any]) -> dict[str, dict[str, Any]
     preset, business = work.preset, work.business
     whole = {
         "calendars": msgspec.to_builtins(preset.calendars),
+        "holidays": holidays_for(business.country, business.languages[0], dt.datetime.now(ZoneInfo(business.time_zone)).year),
         "country": business.country,
         "currency": business.currency,
         "time_zone": business.time_zone,
@@ -67,6 +71,16 @@ def _for_services(work: Work, owner: dict[str, Any]) -> dict[str, dict[str, Any]
         "team_ids": owner["teams"],
     }
     return {"crm": msgspec.to_builtins(preset.crm) | whole}
+
+
+@lru_cache(maxsize=512)
+def _holidays(country: str, language: str, year: int) -> tuple[tuple[str, str], ...]:
+    return tuple((day.date.isoformat(), day.name[:200]) for day in countries.holidays_of(country, year, language=language))
+
+
+def holidays_for(country: str, language: str, year: int) -> list[dict[str, str]]:
+    """The public holidays of a year and the next two, in the language where the library has it. What is known of them does not change in a process."""
+    return [{"day": day, "name": name} for one in range(year, year + 3) for day, name in _holidays(country, language, one)]
 
 
 async def _plant_once(work: Work, record: TenantRecord, name: str, seeds: dict[str, Any]) -> dict[str, Any] | None:

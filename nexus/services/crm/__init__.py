@@ -10,7 +10,7 @@ rules/         what several of them share       business time, scorecards, condi
 queries/       reports                          pipeline, forecast, conversion, response times …
 policies.py    who may do and see what          admin, manager, representative, viewer
 console.py     how it is shown                  columns, forms, actions, dashboards
-seeds.py       what a preset plants
+seeds/         what a preset plants           the ground, and sample data on request
 """
 
 from nexus.core import Service

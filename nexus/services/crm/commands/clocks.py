@@ -18,7 +18,10 @@ async def sweep_response_clocks(cmd: SweepResponseClocks, tx: Tx) -> ClocksSwept
     owners = await _owners([clock.lead_id or clock.deal_id for clock in clocks], tx) if clocks else {}
     for clock in clocks:
         breach(clock, owners.get(str(clock.lead_id or clock.deal_id)), tx)
-    return ClocksSwept(breached=len(clocks), more=len(clocks) == cmd.limit)
+    more = len(clocks) == cmd.limit
+    if more:
+        tx.schedule(cmd, tx.now)
+    return ClocksSwept(breached=len(clocks), more=more)
 
 
 async def _owners(ids: list[UUID | None], tx: Tx) -> dict[str, UUID]:

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from nexus.core import ColumnElement, Tx, Value, among, literal, or_, select
-from nexus.services.crm.api import FirstResponseBreached
+from nexus.services.crm.api import FirstResponseBreached, SweepResponseClocks
 from nexus.services.crm.entities import Activity, BusinessCalendar, Deal, Lead, LeadSource, ResponseClock, ResponsePolicy
 from nexus.services.crm.flows import clock_flow
 from nexus.services.crm.rules.conditions import holds, known_of
@@ -89,6 +89,8 @@ async def start_clock(record: Lead | Deal, tx: Tx) -> ResponseClock | None:
     )
     for message in await _said(record, tx):
         passed(clock, message.direction, message.done_at, record.owner_id, promise, tx)
+    if clock.status is ClockStatus.RUNNING:
+        tx.schedule(SweepResponseClocks(), clock.due_at + dt.timedelta(milliseconds=1))
     return tx.add(clock)
 
 

@@ -41,9 +41,13 @@ class ClosingStage(Problem, status=409):
 
 def require(deal: Deal, stage: DealStage) -> None:
     """StageNeeds (422) names what the stage requires and the deal has not."""
-    missing = [name for name in stage.required_fields if _empty(deal, name)]
-    if missing:
-        raise StageNeeds(stage=stage.name, fields=", ".join(missing).replace("_", " "))
+    if lacking := missing(deal, stage):
+        raise StageNeeds(stage=stage.name, fields=", ".join(lacking).replace("_", " "))
+
+
+def missing(deal: Deal, stage: DealStage) -> list[str]:
+    """What the stage requires and the deal has not."""
+    return [name for name in stage.required_fields if _empty(deal, name)]
 
 
 def _empty(deal: Deal, name: str) -> bool:
@@ -52,13 +56,13 @@ def _empty(deal: Deal, name: str) -> bool:
     return value in (None, "", [], {}, Decimal(0))
 
 
-def enter(deal: Deal, stage: DealStage, move: str, tx: Tx) -> None:
-    """Make a move of the deal's flow that ends in `stage`, and keep how long it was in the stage before.
+def enter(deal: Deal, stage: DealStage, move: str, tx: Tx, *, at: dt.datetime | None = None) -> None:
+    """Make a move of the deal's flow that ends in `stage`, and keep how long it was in the stage before; now, unless `at` says when it was.
 
     IllegalMove (409) where the flow has no such move, StageNeeds (422) where the deal lacks what the stage requires. The moment of a command that
     waited for another one's lock may lie before that other one's: time never runs backwards here.
     """
-    was, at = deal.status, max(tx.now, deal.stage_entered_at)
+    was, at = deal.status, max(at or tx.now, deal.stage_entered_at)
     deal_flow.go(deal, move)
     require(deal, stage)
     tx.add(
