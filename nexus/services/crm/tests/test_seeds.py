@@ -88,6 +88,26 @@ def activity(key: str, kind: str, about: str, *, due: str | None = None, done: s
     return {"key": key, "kind": kind, "subject": key, "about": about, "due": due, "done": done, "outcome": None}
 
 
+POLICIES = [
+    {
+        "key": "all",
+        "name": "All",
+        "applies_to": "lead",
+        "sources": [],
+        "calendar": "office",
+        "first_response_minutes": {"normal": 30},
+    },
+    {
+        "key": "quick",
+        "name": "Quick",
+        "applies_to": "deal",
+        "sources": ["referral"],
+        "calendar": "kitchen",
+        "first_response_minutes": {"high": 15},
+    },
+]
+
+
 def seeds(**more: Any) -> dict[str, Any]:
     return {
         "pipelines": [
@@ -106,24 +126,7 @@ def seeds(**more: Any) -> dict[str, Any]:
             {"key": "kitchen", "name": "Kitchen", "hours": {"sun": "10:00-20:00", "mon": "closed"}, "holidays": False},
         ],
         "holidays": [{"day": "2026-10-01", "name": "Independence Day"}],
-        "response_policies": [
-            {
-                "key": "all",
-                "name": "All",
-                "applies_to": "lead",
-                "sources": [],
-                "calendar": "office",
-                "first_response_minutes": {"normal": 30},
-            },
-            {
-                "key": "quick",
-                "name": "Quick",
-                "applies_to": "deal",
-                "sources": ["referral"],
-                "calendar": "kitchen",
-                "first_response_minutes": {"high": 15},
-            },
-        ],
+        "response_policies": POLICIES,
         "competitors": [{"key": "rival", "name": "Rival"}],
         "country": "NG",
         "currency": "NGN",
