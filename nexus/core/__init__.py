@@ -11,6 +11,7 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    extract,
     func,
     literal,
     not_,
@@ -31,7 +32,22 @@ from nexus.core.policy import Me, Sight, role
 from nexus.core.problem import Conflict, FieldError, Forbidden, Invalid, NotFound, Problem
 from nexus.core.service import Service
 from nexus.core.tx import Actor, Tenant, Tx
-from nexus.core.values import CurrencyCode, EmailText, Instant, Line, Percent, PhoneText, Prose, Value, among, amount, sql
+from nexus.core.values import (
+    CurrencyCode,
+    EmailText,
+    Instant,
+    Line,
+    Percent,
+    PhoneText,
+    Prose,
+    Value,
+    among,
+    amount,
+    days,
+    exact,
+    median,
+    sql,
+)
 
 __all__ = [
     "Actor",
@@ -75,12 +91,16 @@ __all__ = [
     "answers",
     "case",
     "cast",
+    "days",
     "delete",
+    "exact",
     "exists",
+    "extract",
     "f",
     "func",
     "handles",
     "literal",
+    "median",
     "not_",
     "null",
     "on",

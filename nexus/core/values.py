@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import msgspec
 import sqlalchemy as sa
 from msgspec import Meta
+from sqlalchemy.orm import InstrumentedAttribute
 
 from nexus.core.money import SCALES, scale
 from nexus.core.problem import FieldError, Invalid
@@ -67,6 +68,21 @@ def among(column: Any, values: Any) -> sa.ColumnElement[bool]:
     kind = sa.Text() if isinstance(column.type, sa.Enum) else column.type
     found: sa.ColumnElement[bool] = column == sa.any_(sa.cast(sa.bindparam(None, tuple(values), type_=sa.ARRAY(kind)), sa.ARRAY(kind)))
     return found
+
+
+def exact(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any]) -> sa.ColumnElement[str]:
+    """An exact number as answers show it: as text, so that no client rounds it."""
+    return sa.cast(number, sa.Text())
+
+
+def median(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any]) -> sa.ColumnElement[Any]:
+    """The middle of the numbers of a group, rounded to a whole one."""
+    return sa.func.round(sa.cast(sa.func.percentile_cont(0.5).within_group(number), sa.Numeric()))
+
+
+def days(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any] | int) -> sa.ColumnElement[dt.timedelta]:
+    """So many days as an interval."""
+    return sa.type_coerce(sa.cast(number, sa.Integer()) * sa.literal_column("interval '1 day'", sa.Interval()), sa.Interval())
 
 
 def sql(text: str) -> sa.ColumnElement[Any]:
