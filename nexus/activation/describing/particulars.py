@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 from babel import Locale
 
@@ -129,7 +130,7 @@ def size_of_business(sentence: Sentence) -> Said | None:
 
 def _range(sentence: Sentence, numbers: dict[int, tuple[int, int]], start: int, value: int) -> int:
     """The larger number of a range; it stands last."""
-    return max(value, max((one for at, (one, end) in numbers.items() if end in (start, start - 1)), default=0))
+    return max(value, max((one for one, end in numbers.values() if end in (start, start - 1)), default=0))
 
 
 @cache
@@ -181,7 +182,7 @@ def domain_of(sentence: Sentence) -> Said | None:
 def _languages() -> Phrases[str]:
     found: dict[tuple[str, str], None] = {}
     for language in LANGUAGES:
-        known: Mapping[str, str] = Locale(language).languages
+        known = cast(Mapping[str, str], Locale(language).languages)
         for tag, name in known.items():
             if len(tag) in (2, 3) and "(" not in name:
                 found[name, tag] = None
