@@ -21,7 +21,7 @@ from nexus.surfaces.refusals import foreign_keys, no_such, of_check
 from nexus.surfaces.shapes import Field, Shape, shape_of
 from nexus.surfaces.sql import DIALECT, Compiled, fragment, named, qualified, quoted
 from nexus.surfaces.tables import full_table
-from nexus.surfaces.writes import record_type, stored
+from nexus.surfaces.writes import record_type, references_seen, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +74,19 @@ def _checks(entity: type[Entity]) -> Iterator[tuple[str, str]]:
             yield str(constraint.name).removeprefix(f"ck_{table.name}_"), _text(constraint.sqltext)
 
 
-def _missing(shape: Shape, rights: Rights) -> Iterator[str]:
+def _missing(shape: Shape, rights: Rights, names: Iterable[str], given: str) -> Iterator[str]:
     """References to what is not there, or not for this caller to know of."""
     for field, target in sorted(set(foreign_keys(shape.entity).values())):
-        known = by_table(target)
-        condition = None if known is None else rights.sight(known.entity)
-        seen = "" if known is None or condition is None else f" AND ({fragment(condition, known.table)})"
-        there = f"EXISTS (SELECT 1 FROM {{s}}.{target} WHERE {{s}}.{target}.id = m.{field}{seen})"
-        yield f"CASE WHEN m.{field} IS NOT NULL AND NOT {there} THEN 'missing:{field}' END"
+        if field in names:
+            there = f"m.{field} IS NULL OR EXISTS (SELECT 1 FROM {{s}}.{target} WHERE {{s}}.{target}.id = m.{field})"
+            good = " AND ".join([f"({there})", *references_seen(shape, rights, "m", [field])])
+            yield f"CASE WHEN {given.format(name=field)} AND NOT ({good}) THEN 'missing:{field}' END"
 
 
-def by_table(name: str) -> Shape | None:
-    """The shape of the entity that is kept in a table."""
-    for mapper in Entity.registry.mappers:
-        if mapper.class_.__tablename__ == name:
-            return shape_of(cast(type[Entity], mapper.class_))
-    return None
-
-
-def _judged(shape: Shape, rights: Rights) -> str:
+def _judged(shape: Shape, rights: Rights, names: Iterable[str], given: str = "true") -> str:
     """From `m`, the records as they would be, to `judged`: what is wrong with each and what it takes."""
     wrong = [f"CASE WHEN NOT ({check}) THEN {quoted('check:' + name)} END" for name, check in _checks(shape.entity)]
-    wrong += _missing(shape, rights)
+    wrong += _missing(shape, rights, names, given)
     taken: list[str] = []
     rules = unique_rules(shape.entity)
     for number, rule in enumerate(rules):
@@ -121,7 +112,7 @@ def create_verdicts(entity: type[Entity], rights: Rights) -> Compiled:
     names, types = ", ".join(field.name for field in shape.initial), ", ".join(record_type(field) for field in shape.initial)
     columns = ", ".join(_new(field, shape) for field in shape.fields.values())
     return named(f"""WITH i AS (SELECT * FROM ROWS FROM (json_to_recordset(:rows::json) AS ({types})) WITH ORDINALITY AS x({names}, n)),
-m AS (SELECT i.n, {columns} FROM i),{_judged(shape, rights)}
+m AS (SELECT i.n, {columns} FROM i),{_judged(shape, rights, [field.name for field in shape.initial])}
 SELECT wrong, takes, NULL FROM judged ORDER BY n""")
 
 
@@ -144,7 +135,7 @@ def change_verdicts(entity: type[Entity], rights: Rights, names: tuple[str, ...]
     )
     return named(f"""WITH {given_rows(fields)},
 old AS MATERIALIZED (SELECT {table}.* FROM {table} JOIN i ON i.id = {table}.id WHERE true{seen} ORDER BY {table}.id FOR UPDATE OF {shape.table.name}),
-m AS (SELECT i.n, {columns} FROM i JOIN old ON old.id = i.id),{_judged(shape, rights)}
+m AS (SELECT i.n, i.r, {columns} FROM i JOIN old ON old.id = i.id),{_judged(shape, rights, names, "m.r ? '{name}'")}
 SELECT judged.wrong, judged.takes, old.version FROM i LEFT JOIN old ON old.id = i.id LEFT JOIN judged ON judged.n = i.n ORDER BY i.n""")
 
 

@@ -6,13 +6,14 @@ keeps, made by `surfaces.journal`), and those of the caller's sight.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 from uuid import UUID
 
 from nexus.core.entity import Entity
 from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
-from nexus.surfaces.shapes import Field, Shape, shape_of
+from nexus.surfaces.shapes import Field, Shape, by_name, shape_of
 from nexus.surfaces.sql import DIALECT, Compiled, fragment, named
 
 
@@ -61,12 +62,11 @@ def event_json(data: str, extra: str = "") -> str:
     return f""":event::text || '"id":"' || gen_random_uuid() || '","subject":"' || told.id || '"{extra},"data":' || {data} || '}}'"""
 
 
-def _kept(status: int, *, many: bool = False) -> str:
+def _kept(status: int) -> str:
     """The idempotency row: what a repetition of the request will be answered."""
-    headers, body = ("'{}'", """'{"items":' || json_agg(told.shown) || '}'""") if many else (_HEADERS, "told.shown::text")
     return f""",
 kept AS (INSERT INTO {{s}}.nexus_idempotency (key, actor, request_hash, status, headers, body)
-    SELECT :key::text, coalesce(:me::uuid, '{NOBODY}'), :hash::bytea, {status}, {headers}, {body} FROM told)"""
+    SELECT :key::text, coalesce(:me::uuid, '{NOBODY}'), :hash::bytea, {status}, {_HEADERS}, told.shown::text FROM told)"""
 
 
 NOBODY = UUID(int=0)
@@ -82,24 +82,43 @@ def _told(shape: Shape, rights: Rights, audited: str, source: str = "made") -> s
     return f"told AS MATERIALIZED (SELECT r.*{', r.event AS shown' if hidden == secret else ''} FROM ({inner}) r)"
 
 
+def references_seen(shape: Shape, rights: Rights, row: str, names: Iterable[str]) -> list[str]:
+    """Conditions that what a row refers to is for the caller to know of; where all of a kind is, its foreign key says enough.
+
+    A reference to what the caller does not see must look like one to what is not there.
+    """
+    conditions: list[str] = []
+    for name in names:
+        field, target = shape.fields[name], by_name(shape.fields[name].facts.refers_to or "")
+        condition = None if target is None or target.service != shape.service else rights.sight(target.entity)
+        if target is not None and condition is not None and field.facts.of != "NOTHING":
+            table = f"{{s}}.{target.table.name}"
+            there = f"EXISTS (SELECT 1 FROM {table} WHERE {table}.id = {row}.{name} AND ({fragment(condition, target.table)}))"
+            conditions.append(f"({row}.{name} IS NULL OR {there})")
+    return conditions
+
+
 @kept
-def create_statement(entity: type[Entity], rights: Rights, *, many: bool, keyed: bool) -> Compiled:
-    """Insert the rows of `:rows`; answers each row's JSON and version. `many` keeps one journal row for all of them."""
+def narrows_references(entity: type[Entity], rights: Rights) -> bool:
+    """Whether there is a reference that the caller may not see the end of."""
+    shape = shape_of(entity)
+    return bool(references_seen(shape, rights, "i", [field.name for field in shape.writable]))
+
+
+@kept
+def create_statement(entity: type[Entity], rights: Rights, *, keyed: bool) -> Compiled:
+    """Insert the record of `:rows`, unless it refers to what the caller does not see; answers its JSON, version and id."""
     shape = shape_of(entity)
     fields = shape.initial
     names, values = ", ".join(field.name for field in fields), ", ".join(stored(field, "i") for field in fields)
-    audited = masked_json(shape.writable, "made") if not many else "NULL::text"
-    if many:
-        journal = f"""SELECT :audit::text || '"count":' || count(*) || ',"ids":' || json_agg(told.id) || '}}',
-        '[' || string_agg({event_json("told.event")}, ',') || ']' FROM told HAVING count(*) > 0"""
-    else:
-        journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","after":' || told.audited || '}}', '[' || {event_json("told.event")} || ']' FROM told"""
+    seen = " AND ".join(references_seen(shape, rights, "i", [field.name for field in shape.writable])) or "true"
+    journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","after":' || told.audited || '}}', '[' || {event_json("told.event")} || ']' FROM told"""
     return named(f"""WITH i AS (SELECT * FROM json_to_recordset(:rows::json) AS x({", ".join(record_type(field) for field in fields)})),
 made AS (INSERT INTO {{s}}.{shape.table.name} ({names}, created_by, updated_by)
-    SELECT {values}, :me::uuid, :me::uuid FROM i RETURNING *),
-{_told(shape, rights, audited)}{_kept(201, many=many) if keyed else ""},
+    SELECT {values}, :me::uuid, :me::uuid FROM i WHERE {seen} RETURNING *),
+{_told(shape, rights, masked_json(shape.writable, "made"))}{_kept(201) if keyed else ""},
 journal AS (INSERT INTO nexus_cell.journal (audit, events) {journal})
-SELECT {"json_agg(told.shown)" if many else "told.shown, told.version, told.id"} FROM told""")
+SELECT told.shown, told.version, told.id FROM told""")
 
 
 def _locked(shape: Shape, rights: Rights) -> str:
@@ -136,7 +155,8 @@ def patch_statement(entity: type[Entity], rights: Rights, names: tuple[str, ...]
     settings = "".join(f"{field.name} = {_patched(field, names)}, " for field in fields)
     types = ", ".join(record_type(field) for field in fields)
     prefix = f"i AS (SELECT * FROM json_to_record(:row::json) AS x({types})),\n" if fields else ""
-    modify = f"UPDATE {{s}}.{shape.table.name} t SET {settings}{_STAMP} FROM {'i, ' if fields else ''}old WHERE {_MATCHES}"
+    conditions = [_MATCHES, *references_seen(shape, rights, "i", names)]
+    modify = f"UPDATE {{s}}.{shape.table.name} t SET {settings}{_STAMP} FROM {'i, ' if fields else ''}old WHERE {' AND '.join(conditions)}"
     before = f"SELECT {masked_json(fields, 'old')} FROM old" if fields else "'{}'"
     return _change(shape, rights, modify, fields, keyed=keyed, before=before, after="told.audited", prefix=prefix)
 

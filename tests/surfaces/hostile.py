@@ -20,7 +20,6 @@ from nexus.core.service import installed
 from nexus.surfaces.calling import Host
 from nexus.surfaces.rest import Rest
 from nexus.surfaces.rest.actions import body_type
-from nexus.surfaces.shapes import Shape
 
 DEEP: Any = None
 for _ in range(300):
@@ -109,10 +108,12 @@ def _fitting(known: Any) -> st.SearchStrategy[Any]:
 
 @dataclass(frozen=True)
 class Operation:
-    """A method of a path, `{id}` in it, and what its body should be."""
+    """A method of a path, `{id}` in it, with what it takes."""
 
     method: str
     path: str
+    needs: str
+    """The permission it takes."""
     body: Any = None
     fields: tuple[str, ...] = ()
     """What a query string may name."""
@@ -124,27 +125,35 @@ class Operation:
 def operations(rest: Rest) -> Iterator[Operation]:
     """Everything that the services of a process can be asked."""
     for (service, path), collection in rest.collections.items():
-        place, records = f"/api/v1/{service}/{path}", collection.records
-        shape: Shape = records.shape
-        fields = tuple(shape.fields)
-        yield Operation("GET", place, None, fields)
-        yield Operation("GET", f"{place}/{{id}}", None, fields)
-        if "POST" in rest.methods(service, [path]):
-            yield Operation("POST", place, body_type(collection.create.handler) if collection.create else records.wire.Create)
-        for method, body in (("POST", collection.bulk.reader.Create), ("PATCH", collection.bulk.reader.Change)):
-            if method in rest.methods(service, [path, "bulk"]):
-                yield Operation(method, f"{place}/bulk", body)
-        for method in ("PATCH", "DELETE"):
-            if method in rest.methods(service, [path, "x"]):
-                yield Operation(method, f"{place}/{{id}}", records.wire.Patch if method == "PATCH" else None)
+        yield from _of_records(rest, service, path)
+        place, name = f"/api/v1/{service}/{path}", collection.records.shape.name
         for verb, action in collection.on_one.items():
-            yield Operation("POST", f"{place}/{{id}}/{verb}", body_type(action.handler))
+            yield Operation("POST", f"{place}/{{id}}/{verb}", f"{name}:{verb}", body_type(action.handler))
         for verb, action in collection.on_all.items():
-            yield Operation("POST", f"{place}/{verb}", body_type(action.handler))
-        if "POST" in rest.methods(service, [path, "x", "restore"]):
-            yield Operation("POST", f"{place}/{{id}}/restore")
+            yield Operation("POST", f"{place}/{verb}", f"{name}:{verb}", body_type(action.handler))
     for (service, name), report in rest.reports.items():
-        yield Operation("GET", f"/api/v1/{service}/reports/{name}", None, tuple(report.answer.query.__struct_fields__))
+        fields = tuple(report.answer.query.__struct_fields__)
+        yield Operation("GET", f"/api/v1/{service}/reports/{name}", report.answer.needs, None, fields)
+
+
+def _of_records(rest: Rest, service: str, path: str) -> Iterator[Operation]:
+    """What is derived for every entity."""
+    collection = rest.collections[service, path]
+    place, records, bulk = f"/api/v1/{service}/{path}", collection.records, collection.bulk.reader
+    name, fields, removal = records.shape.name, tuple(records.shape.fields), records.entity.removal
+    create = body_type(collection.create.handler) if collection.create else records.wire.Create
+    for method, below, verb, body in (
+        ("GET", (), "read", None),
+        ("GET", ("{id}",), "read", None),
+        ("POST", (), "create", create),
+        ("PATCH", ("{id}",), "update", records.wire.Patch),
+        ("DELETE", ("{id}",), removal, None),
+        ("POST", ("{id}", "restore"), removal, None),
+        ("POST", ("bulk",), "create", bulk.Create),
+        ("PATCH", ("bulk",), "update", bulk.Change),
+    ):
+        if method in rest.methods(service, [path, *below]):
+            yield Operation(method, "/".join((place, *below)), f"{name}:{verb}", body, fields if method == "GET" else ())
 
 
 def encoded(value: Any) -> bytes:

@@ -16,6 +16,7 @@ from nexus.surfaces.rest.batch import Batch, Reader, Row, Verb
 from nexus.surfaces.rest.message import Request, Response, stored
 from nexus.surfaces.rest.records import Records
 from nexus.surfaces.verdicts import change_verdicts, create_verdicts, read
+from nexus.surfaces.writes import narrows_references
 
 ATTEMPTS: Final = 5
 _DONE: Final[dict[Verb, str]] = {"create": "created", "update": "updated"}
@@ -67,7 +68,7 @@ class _Job:
         for attempt in range(ATTEMPTS):
             try:
                 # new rows are mostly right: only when the database refuses one is each of them looked at
-                if attempt == 0 and self._verb == "create" and self._batch.mode == "all":
+                if attempt == 0 and self._at_once_possible():
                     return await self._at_once()
                 return await self._judged()
             except DatabaseError as error:
@@ -79,6 +80,10 @@ class _Job:
                     raise problem_of(error) or Unavailable(what="A record, which others keep changing,") from error
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable")
+
+    def _at_once_possible(self) -> bool:
+        new_and_all = self._verb == "create" and self._batch.mode == "all"
+        return new_and_all and not narrows_references(self._records.entity, self._rights)
 
     async def _at_once(self) -> Outcome:
         outcome = self._outcome()

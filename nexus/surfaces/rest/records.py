@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal
 from uuid import UUID
 
+import msgspec
+
 from nexus.core.entity import Entity
-from nexus.core.problem import NotFound, PreconditionFailed, Problem
+from nexus.core.problem import Conflict, NotFound, PreconditionFailed, Problem
 from nexus.engines.oltp import Call, DatabaseError, Result, UniqueViolation
 from nexus.surfaces import journal
 from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
@@ -28,6 +31,7 @@ from nexus.surfaces.refusals import problem_of
 from nexus.surfaces.rest.message import JSON, Request, Response, stored
 from nexus.surfaces.shapes import Shape, shape_of
 from nexus.surfaces.sql import Compiled, encode
+from nexus.surfaces.verdicts import change_verdicts, create_verdicts, read, refusal
 from nexus.surfaces.wire import decode, wire_of
 from nexus.surfaces.writes import create_statement, patch_statement, remove_statement
 
@@ -161,11 +165,13 @@ class Records:
         self.wire.refuse_hidden(rights, record)
         self.wire.normalise(record, caller.tenant.country)
         _, row = self.wire.row(record)
-        one = create_statement(self.entity, rights, many=False, keyed=key is not None)
+        one = create_statement(self.entity, rights, keyed=key is not None)
         values = {"rows": b"[" + row + b"]", **self.circumstances(request, "create", "created", key)}
         done = await self.write(caller, one.call(values), key)
         if isinstance(done, Outcome):
             return stored(done, self.location, request.minimal)
+        if not done.rows:
+            raise await self._unseen(request, create_verdicts(self.entity, rights), values["rows"])
         body, version, made = done.rows[0]
         outcome = Outcome(201, {"etag": (version or b"").decode(), "id": (made or b"").decode()}, body or b"")
         return stored(outcome, self.location, request.minimal)
@@ -206,9 +212,28 @@ class Records:
         one = patch_statement(self.entity, rights, names, keyed=key is not None)
         values = {"row": encode(change), "version": version, "id": record_id(raw_id, self.shape)}
         done = await self.write(request.caller, one.call(values | self.circumstances(request, "update", "updated", key)), key)
-        return await self._changed(request, raw_id, done, key)
 
-    async def _changed(self, request: Request, raw_id: str, done: Result | Outcome, key: Key | None) -> Response:
+        def explain() -> Awaitable[Problem]:
+            row = {"id": values["id"], **{name: getattr(change, name) for name in names}}
+            return self._unseen(request, change_verdicts(self.entity, rights, names), msgspec.json.encode([row]))
+
+        return await self._changed(request, raw_id, done, key, explain)
+
+    async def _unseen(self, request: Request, one: Compiled, rows: bytes) -> Problem:
+        """Why nothing was written: a reference leads to what the caller does not see."""
+        (verdict,) = read((await self._read(request.caller, one.call({"rows": rows, **request.caller.values()}), [])).rows)
+        return (
+            refusal(self.shape, verdict.wrong[0]) if verdict.wrong else Conflict(reason="What this refers to changed meanwhile; try again.")
+        )
+
+    async def _changed(
+        self,
+        request: Request,
+        raw_id: str,
+        done: Result | Outcome,
+        key: Key | None,
+        explain: Callable[[], Awaitable[Problem]] | None = None,
+    ) -> Response:
         if isinstance(done, Outcome):
             return stored(done, self.location, request.minimal)
         before, body, after = done.rows[0]
@@ -217,6 +242,8 @@ class Records:
             return stored(first, self.location, request.minimal)
         if before is None:
             raise await self._missing(request.caller, raw_id)
+        if after is None and explain is not None and request.version(self.shape.title) in (None, before):
+            raise await explain()
         if after is None:
             raise PreconditionFailed(kind=self.shape.title, now=int(before), expected=request.headers.get(b"if-match", b"").decode())
         return stored(Outcome(200, {"etag": after.decode(), "id": raw_id}, body or b""), self.location, request.minimal)
