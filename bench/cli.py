@@ -17,6 +17,7 @@ from bench.jobs import CREATE, GET, JOBS, LIST, LIST_50, NEW, Job, Requests
 from bench.limit import Limit, Pgbench, Script, create_script, get_script, list_script
 from bench.load import has_wrk
 from bench.measure import Round, Rounds, one_round
+from bench.processes import prefer
 from bench.report import Demand, Measured, demands, out, table
 from bench.sides import Naive, Nexus, Side, Size
 from nexus.core.ids import uuid7
@@ -156,5 +157,4 @@ def prepare() -> None:
         out.print(
             "wrk is not here and cannot be installed: our own generator sends instead; it costs more CPU beside the servers", style="yellow"
         )
-    with contextlib.suppress(OSError):
-        os.nice(-10)
+    prefer(os.getpid())

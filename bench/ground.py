@@ -8,6 +8,7 @@ from typing import Final
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from bench.processes import prefer
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 
 DURABLE: Final = {
@@ -22,21 +23,21 @@ DURABLE: Final = {
 
 CONTACTS: Final = """
 INSERT INTO {table} (id, name, given_name, family_name, email, phone, title, city, country, language, time_zone, description, tags,
-    email_verified, more_emails, more_phones, do_not_contact, external_refs, custom, version)
+    email_verified, more_emails, more_phones, do_not_contact, external_refs, custom, version{more})
 SELECT ('0189' || lpad(to_hex(n), 8, '0') || '70008' || substr(md5(n::text), 1, 15))::uuid, g || ' ' || f, g, f,
     'person' || n || '@company' || n % 9973 || '.example', '+234' || 8000000000 + n,
     (ARRAY['Buyer', 'Owner', 'Engineer', 'Accountant', 'Director'])[1 + n % 5], (ARRAY['Lagos', 'Abuja', 'Kano', 'Ibadan'])[1 + n % 4],
     (ARRAY['NG', 'GH', 'KE', 'ZA'])[1 + (n * 7919) % 4], 'en', 'Africa/Lagos', 'Met at the fair of ' || 2000 + n % 25, '["fair"]',
-    n % 3 = 0, '[]', '[]', '[]', '{{}}', '{{}}', 1
+    n % 3 = 0, '[]', '[]', '[]', '{{}}', '{{}}', 1{values}
 FROM (SELECT n, (ARRAY['Ada', 'Bola', 'Chi', 'Dayo', 'Efe', 'Femi', 'Gozi', 'Hadiza'])[1 + n % 8] AS g,
     (ARRAY['Obi', 'Ade', 'Bello', 'Eze', 'Musa', 'Okafor', 'Sani'])[1 + n % 7] AS f FROM generate_series(1, {count}) n) people
 """
 LEADS: Final = """
 INSERT INTO {table} (id, name, company, title, email, phone, website, industry, city, country, estimated_amount, currency, status,
-    tags, external_refs, custom, version {more})
+    tags, external_refs, custom, version{more})
 SELECT ('0189' || lpad(to_hex(n), 8, '0') || '7000a' || substr(md5(n::text), 1, 15))::uuid, 'Lead ' || n, 'Company of lead ' || n, 'Buyer',
     'lead' || n || '@lead' || n || '.example', '+233' || 200000000 + n, 'https://lead' || n || '.example', 'food', 'Accra', 'GH', 900.00, 'NGN',
-    'qualified', '[]', '{{}}', '{{}}', 1 {values} FROM generate_series(1, {count}) n
+    'qualified', '[]', '{{}}', '{{}}', 1{values} FROM generate_series(1, {count}) n
 """
 
 
@@ -64,6 +65,7 @@ class Ground:
     async def start(self) -> None:
         """Start it."""
         await self.server.start()
+        prefer(self.pid)
 
     async def stop(self) -> None:
         """Stop it."""

@@ -19,7 +19,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.ground import CONTACTS, LEADS, Ground
 from bench.processes import Process, free_port
+from nexus.core.entity import Entity
 from nexus.runtime.databases import own_database
+from nexus.services.crm.entities import Contact, Lead
+from nexus.surfaces.shapes import shape_of
+from nexus.surfaces.sql import encode
 
 OWNER = {"name": "Ade", "email": "ade@example.com"}
 BUSINESS = {"name": "Ade Bakery", "industry": "restaurant", "country": "NG", "owner": OWNER}
@@ -117,10 +121,10 @@ class Nexus:
         """Rows of the realistic size, and other businesses."""
         for n in range(self._size.tenants):
             await self.activate({**BUSINESS, "name": f"Neighbour {n}", "slug": f"neighbour-{n}"})
-        more, values = ", consent, priority, qualification, score_reasons", ", true, 'normal', 'unqualified', '[]'"
-        await self._ground.sql(CONTACTS.format(table=f"{self.schema}.crm_contact", count=self._size.contacts), "nexus")
-        leads = LEADS.format(table=f"{self.schema}.crm_lead", count=self._size.leads, more=more, values=values)
-        await self._ground.sql(leads, "nexus")
+        for entity, rows, count in ((Contact, CONTACTS, self._size.contacts), (Lead, LEADS, self._size.leads)):
+            more, values = defaults(entity, rows)
+            text = rows.format(table=f"{self.schema}.{entity.__tablename__}", count=count, more=more, values=values)
+            await self._ground.sql(text, "nexus")
         await self._ground.sql(f"ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
 
     async def counters(self) -> tuple[int, int] | None:
@@ -140,6 +144,14 @@ class Nexus:
         """Stop it."""
         if self._process is not None:
             self._process.stop()
+
+
+def defaults(entity: type[Entity], rows: str) -> tuple[str, str]:
+    """Columns that must have a value and that the rows do not name, with what the declaration gives them."""
+    named = set(re.findall(r"\w+", rows.partition("SELECT")[0]))
+    others = [field for field in shape_of(entity).initial if not field.nullable and field.name not in named]
+    values = ["'" + (encode(field.default()) or b"").decode().replace("'", "''") + "'" for field in others]
+    return "".join(f", {field.name}" for field in others), "".join(f", {value}" for value in values)
 
 
 class Naive:
@@ -175,7 +187,7 @@ class Naive:
 
     async def fill(self) -> None:
         """The same rows."""
-        await self._ground.sql(CONTACTS.format(table="tenant_one.contact", count=self._size.contacts), "naive")
+        await self._ground.sql(CONTACTS.format(table="tenant_one.contact", count=self._size.contacts, more="", values=""), "naive")
         leads = LEADS.format(table="tenant_one.lead", count=self._size.leads, more="", values="")
         await self._ground.sql(leads, "naive")
         await self._ground.sql("ANALYZE tenant_one.contact, tenant_one.lead", "naive")

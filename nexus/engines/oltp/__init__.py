@@ -69,8 +69,9 @@ Call: TypeAlias = tuple[Statement, Sequence[Arg]]
 
 Row: TypeAlias = tuple[bytes | None, ...]
 
-Lane: TypeAlias = Literal["fast", "slow"]
-"""Which connections a call uses: `slow` for reports and exports, so that they never stand before a short request."""
+Lane: TypeAlias = Literal["fast", "write", "slow"]
+"""Which connections a call uses: `write` for short requests that commit a change, which wait for the disk, so that there are more of
+them; `slow` for reports and exports, so that they never stand before a short request."""
 
 
 class Result:

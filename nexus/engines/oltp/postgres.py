@@ -1,6 +1,7 @@
 """The transactional engine on PostgreSQL (15 and later, and what speaks its protocol): pipelined requests over few connections."""
 
 import asyncio
+from dataclasses import replace
 from typing import Self
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -16,22 +17,30 @@ __all__ = ["Postgres"]
 
 
 class Postgres(Oltp):
-    """An Oltp over `fast` connections for short requests, `slow` ones for long ones, and at most `transactions` leased ones.
+    """An Oltp over `fast` connections for short reads, `write` ones for short changes, `slow` ones for what takes long, and at most
+    `transactions` leased ones.
 
-    As many fast connections as the database has cores is best; slow and leased ones are opened when first needed.
+    As many fast connections as the database has cores is best. A connection that commits does nothing else until the disk has answered,
+    and the disk answers several at once: more write connections are better. All but the fast ones are opened when first needed.
     """
 
-    def __init__(self, url: str, fast: int = 2, slow: int = 4, transactions: int = 8, settings: Settings | None = None) -> None:
+    def __init__(
+        self, url: str, fast: int = 2, slow: int = 4, transactions: int = 8, write: int = 8, settings: Settings | None = None
+    ) -> None:
         self._settings = settings = settings or Settings()
         self.stats = Stats()
         self._fast = Lane(_conninfo(url, "fast", settings.fast_limit), fast, settings, self.stats)
+        self._write = Lane(_conninfo(url, "write", settings.fast_limit), write, replace(settings, spill=1), self.stats)
         self._slow = Lane(_conninfo(url, "slow", settings.slow_limit), slow, settings, self.stats)
+        self._lanes = {"fast": self._fast, "write": self._write, "slow": self._slow}
         self._leases = Leases(_conninfo(url, "tx", settings.transaction_limit), transactions, settings, self.stats)
 
     @classmethod
-    async def open(cls, url: str, fast: int = 2, slow: int = 4, transactions: int = 8, settings: Settings | None = None) -> Self:
+    async def open(
+        cls, url: str, fast: int = 2, slow: int = 4, transactions: int = 8, write: int = 8, settings: Settings | None = None
+    ) -> Self:
         """Connect. `url` is a libpq URL or conninfo of the runtime's login role. Raises Unavailable if there is no server in time."""
-        self = cls(url, fast, slow, transactions, settings)
+        self = cls(url, fast, slow, transactions, write, settings)
         try:
             await self._fast.wait(None, self._settings.patience)
         except BaseException:
@@ -43,7 +52,7 @@ class Postgres(Oltp):
         """Run the calls in one round trip and one implicit transaction under the tenant's role; one result per call."""
         if not calls:
             return []
-        group = self._fast if lane == "fast" else self._slow
+        group = self._lanes[lane]
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         pipeline = group.pick(schema) or await self._wait(group, schema, deadline)
         request = pipeline.send(schema, calls)
@@ -73,8 +82,8 @@ class Postgres(Oltp):
     async def close(self) -> None:
         """End the connections; calls in flight get Unavailable."""
         self._leases.close()
-        await self._fast.close()
-        await self._slow.close()
+        for lane in self._lanes.values():
+            await lane.close()
 
 
 def _left(deadline: float | None) -> float | None:

@@ -191,7 +191,7 @@ class Records:
     async def write(self, caller: Caller, call: Call, key: Key | None) -> Result | Outcome:
         """Run a write; a key that has been used answers what it answered the first time."""
         try:
-            (result,) = await self._host.oltp(caller.cell).run(caller.schema, call)
+            (result,) = await self._host.oltp(caller.cell).run(caller.schema, call, lane="write")
         except DatabaseError as error:
             # a repetition may meet the first request's record before its key: either way the key decides
             if key is not None and isinstance(error, UniqueViolation) and (done := await replayed(self._host, caller, key)):
