@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 
 from nexus.engines.oltp import Call, Cancelled, DatabaseError, PermissionDenied, Result, Timeout, Unavailable
 from nexus.engines.oltp.answers import LOST, error_of, field
+from nexus.engines.oltp.cork import Cork
 from nexus.engines.oltp.guard import check_arguments, check_query, check_schema, quoted
 from nexus.engines.oltp.request import End, Key, Request
 from nexus.engines.oltp.settings import Settings, Stats
@@ -54,6 +55,9 @@ class Pipeline:
         self._freed = freed
         self._loop = asyncio.get_running_loop()
         self._fd = self._conn.socket
+        self._cork = Cork(self._fd)
+        self._outbox: list[tuple[Request, bool, bool]] = []
+        """What goes out at the end of this turn of the loop, in the order of the queue."""
         self._queue: deque[Request] = deque()
         self._names: OrderedDict[Key, bytes] = OrderedDict()
         self._evicted: list[bytes] = []
@@ -81,7 +85,8 @@ class Pipeline:
             for name, text in _FIXED.items():
                 self._conn.send_prepare(name, text)
             request.lead = len(_FIXED)
-            self._sync(request)
+            self._conn.pipeline_sync()
+            self._flush()
             await request.future
         except BaseException as error:
             self.lose(str(error))
@@ -117,12 +122,9 @@ class Pipeline:
             raise Unavailable("the connection to the database is closed; nothing was sent")
         request = self._enqueue(schema, calls, end)
         self._stats.round_trips += 1
-        try:
-            self._fill(request, begin, role)
-            self._sync(request)
-        except psycopg.OperationalError as error:
-            # Without its Sync nothing of this request commits; but the order of answers is gone with it.
-            self.lose(str(error))
+        if not self._outbox:
+            self._loop.call_soon(self._transmit)
+        self._outbox.append((request, begin, role))
         return request
 
     async def answer(self, request: Request, seconds: float | None) -> list[Result]:
@@ -164,6 +166,7 @@ class Pipeline:
         self.alive = self.taking = False
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
+        self._cork.close()
         self._conn.finish()
         self._stats.connections -= 1
         waiting = list(self._queue)
@@ -185,6 +188,30 @@ class Pipeline:
         self._queue.append(request)
         self._stats.in_flight += 1
         return request
+
+    def _transmit(self) -> None:
+        """Send what this turn of the loop has brought, together: one packet costs both sides much less than many."""
+        if not self.alive:
+            return
+        outbox, self._outbox = self._outbox, []
+        several = len(outbox) > 1
+        try:
+            if several:
+                self._cork.put_in()
+            for request, begin, role in outbox:
+                self._fill(request, begin, role)
+                self._conn.pipeline_sync()
+            if several:
+                self._cork.pull_out()
+            self._flush()
+        except (psycopg.OperationalError, OSError) as error:
+            # Without its Sync nothing of a request commits; but the order of answers is gone with it.
+            self.lose(str(error))
+
+    def _flush(self) -> None:
+        if self._conn.flush() and not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._fd, self._writable)
 
     def _fill(self, request: Request, begin: bool, role: bool) -> None:
         conn = self._conn
@@ -237,12 +264,6 @@ class Pipeline:
             if len(self.tenants) > self._settings.tenants:
                 self.over.set()
         return name
-
-    def _sync(self, request: Request) -> None:
-        self._conn.pipeline_sync()
-        if self._conn.flush() and not self._writing:
-            self._writing = True
-            self._loop.add_writer(self._fd, self._writable)
 
     def _writable(self) -> None:
         try:
