@@ -5,6 +5,7 @@ from __future__ import annotations
 from nexus.activation.control import Control
 from nexus.gateway.pages.answers import asset, only
 from nexus.gateway.pages.documents import Documents
+from nexus.gateway.pages.start import Start
 from nexus.runtime.app import Mounted, Raw
 from nexus.runtime.node import Node
 from nexus.surfaces.rest.message import Response
@@ -19,6 +20,7 @@ def site_pages(node: Node, control: Control) -> Mounted:
         return asset(raw.path.removeprefix("/assets/"), raw.headers)
 
     return [
+        ("/", Start(control.api.activate)),
         ("/openapi.json", documents.openapi),
         ("/problems", documents.problem),
         ("/problems/*", documents.problem),
