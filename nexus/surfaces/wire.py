@@ -17,6 +17,7 @@ from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Field, Shape, shape_of
+from nexus.surfaces.wording import sentence
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, parts: bool = False
             _refuse_nul(msgspec.json.decode(body), "")
         return read
     except msgspec.ValidationError as error:
-        raise Invalid.of(field_error(error)) from None
+        raise Invalid.of(field_error(error, decoder.type)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
 
@@ -58,8 +59,8 @@ def _refuse_nul(value: Any, path: str) -> None:
             pass
 
 
-def field_error(error: Exception) -> FieldError:
-    """msgspec's message taken apart: the path of the field, and what it expected there."""
+def field_error(error: Exception, expected: Any) -> FieldError:
+    """msgspec's message taken apart: the path of the field, and what it expected there; `expected` is the type that was to be read."""
     found = _AT.match(str(error))
     what, path = (found["what"], found["path"] or "") if found else (str(error), "")
     name = path.removeprefix("$").removeprefix(".")
@@ -67,7 +68,7 @@ def field_error(error: Exception) -> FieldError:
         return FieldError(f"{name}.{unknown[1]}".strip("."), "there is no such field")
     if (missing := re.search(r"missing required field `([^`]+)`", what)) is not None:
         return FieldError(f"{name}.{missing[1]}".strip("."), "is required")
-    return FieldError(name, what[:1].lower() + what[1:])
+    return FieldError(name, sentence(what, path, expected))
 
 
 class Wire:

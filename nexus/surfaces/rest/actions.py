@@ -117,4 +117,4 @@ class Report:
         try:
             return msgspec.convert(given, self.answer.query, strict=False)
         except msgspec.ValidationError as error:
-            raise Invalid.of(field_error(error)) from None
+            raise Invalid.of(field_error(error, self.answer.query)) from None
