@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 E = TypeVar("E", bound="Event")
 C = TypeVar("C", bound="Command[Any]")
+C_co = TypeVar("C_co", bound="Command[Any]", covariant=True)
 Q = TypeVar("Q", bound="Query")
 
 Rows: TypeAlias = Select[*tuple[Any, ...]]
@@ -121,16 +122,23 @@ def _first_parameter(function: Callable[..., Any]) -> Any:
     return get_type_hints(function, localns={"Tx": Any, "Sight": Any, "Select": Any, "Rows": Any})[name]
 
 
-def handles(command: type[C], *, needs: str) -> Callable[[Callable[[C, Tx], Awaitable[R]]], Callable[[C, Tx], Awaitable[R]]]:
-    """Make a function the one handler of a command; `needs` is the permission checked first, `service.entity:verb`."""
+class Handles(Generic[C_co]):
+    """What `handles` decorates with. A class, so that both checkers see that the handler takes the command and answers what it promises."""
 
-    def register(handler: Callable[[C, Tx], Awaitable[R]]) -> Callable[[C, Tx], Awaitable[R]]:
-        if _first_parameter(handler) is not command or command in HANDLERS:
-            raise TypeError(f"{handler.__qualname__} cannot handle {command.__qualname__}")
-        HANDLERS[command] = Handler(command, handler, needs)
+    def __init__(self, command: type[C_co], needs: str) -> None:
+        self._command = command
+        self._needs = needs
+
+    def __call__(self: Handles[Command[R]], handler: Callable[[C_co, Tx], Awaitable[R]]) -> Callable[[C_co, Tx], Awaitable[R]]:
+        if _first_parameter(handler) is not self._command or self._command in HANDLERS:
+            raise TypeError(f"{handler.__qualname__} cannot handle {self._command.__qualname__}")
+        HANDLERS[self._command] = Handler(self._command, handler, self._needs)
         return handler
 
-    return register
+
+def handles(command: type[C], *, needs: str) -> Handles[C]:
+    """Make a function the one handler of a command; `needs` is the permission checked first, `service.entity:verb`."""
+    return Handles(command, needs)
 
 
 def on(event: type[E]) -> Callable[[Callable[[E, Tx], Awaitable[None]]], Callable[[E, Tx], Awaitable[None]]]:
