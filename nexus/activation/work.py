@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,8 @@ from uuid import UUID
 import msgspec
 
 from nexus.activation.business import read
+from nexus.activation.countries import country
+from nexus.activation.formats import formats_of
 from nexus.activation.platform import SERVICES, Platform
 from nexus.activation.presets import Preset
 from nexus.activation.resolve import ResolvedBusiness, preset_of, resolve
@@ -77,6 +80,26 @@ class Work:
             "services": preset.services,
             "terms": preset.terms,
             "branding": msgspec.to_builtins(business.branding),
+            "locale": locale_of(business),
             "plan": business.plan,
             "region": business.region,
         }
+
+
+def locale_of(business: ResolvedBusiness) -> dict[str, Any]:
+    """How business is done and written where it is: formats of its main language, taxes in force today, tax number, fiscal year, week, paper."""
+    home = country(business.country)
+    today = dt.datetime.now(dt.UTC).date()
+    taxes = [
+        {"key": tax.key, "name": tax.name, "full_name": tax.full_name, "rates": msgspec.to_builtins(tax.on(today))} for tax in home.taxes
+    ]
+    return {
+        "formats": msgspec.to_builtins(formats_of(business.languages[0], home.country)),
+        "taxes": taxes,
+        "tax_id": home.tax_id.name if home.tax_id else None,
+        "fiscal_year": {"month": home.fiscal_year.month, "day": home.fiscal_year.day},
+        "week": {"start": home.week.start, "weekend": list(home.week.weekend)},
+        "paper": home.paper,
+        "coverage": home.coverage,
+        "as_of": home.as_of,
+    }
