@@ -10,7 +10,7 @@ from nexus.services.crm.entities import Account, Contact
 from nexus.services.crm.entities.parties import DOMAIN
 
 # Addresses that many companies share say nothing of which one it is.
-_SHARED: Final = frozenset(
+SHARED: Final = frozenset(
     """gmail.com googlemail.com yahoo.com yahoo.co.uk ymail.com hotmail.com outlook.com live.com msn.com icloud.com me.com aol.com gmx.de gmx.net
     web.de mail.com proton.me protonmail.com zoho.com yandex.com mail.ru qq.com 163.com 126.com t-online.de orange.fr wanadoo.fr free.fr laposte.net
     libero.it rediffmail.com""".split()
@@ -33,7 +33,7 @@ class Party(Value, frozen=True, kw_only=True):
             domain = host.lower().removeprefix("www.")
         else:
             domain = self.email.rsplit("@", 1)[-1] if self.email else ""
-        return domain if re.match(DOMAIN, domain) and domain not in _SHARED else None
+        return domain if re.match(DOMAIN, domain) and domain not in SHARED else None
 
 
 def has_email(address: str) -> ColumnElement[bool]:
