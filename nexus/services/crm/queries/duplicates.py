@@ -12,13 +12,13 @@ from sqlalchemy import CTE
 from nexus.core import ColumnElement, Percent, Query, Rows, Sight, aliased, and_, answers, func, not_, or_, select, sql
 from nexus.core.entity import TENANT, table_of
 from nexus.services.crm.entities import Account, Contact
-from nexus.services.crm.rules.duplicates import ALIKE, Evidence, likeness, reasons, score, trigrams
+from nexus.services.crm.rules.duplicates import ALIKE, Evidence, likeness, reasons, score, shared, trigrams
 from nexus.services.crm.rules.matching import SHARED, key_of
 
 Count = Annotated[int, Meta(ge=1, le=1000)]
 
-_CANDIDATES: Final = 200
-"""Records that one is compared with: first those that share an address, a number, a domain or the whole name."""
+_CANDIDATES: Final = 60
+"""Records that one is compared with: so many that share an address, a number, a domain or all words of the name, and as many with a similar name."""
 
 
 class DuplicateContacts(Query, frozen=True, kw_only=True):
@@ -53,6 +53,7 @@ def duplicate_contacts(query: DuplicateContacts, sight: Sight) -> Rows:
     table = f"{TENANT}.{table_of(Contact).name}"
     taken = _taken(Contact, query.contact_id, query.newest, live, [Contact.email, Contact.phone])
     known = [_addresses(table).label("addresses"), _numbers(table).label("numbers"), _domain(table).label("domain"), _words(table)]
+    known.append(_beginnings(table, 3, 6, " | "))
     one = select(Contact.id, Contact.email, Contact.account_id, *known).where(*live, taken).limit(2 * query.newest).cte("one")
     exact = or_(
         Contact.email == func.any(one.c.addresses),
@@ -60,15 +61,16 @@ def duplicate_contacts(query: DuplicateContacts, sight: Sight) -> Rows:
         Contact.phone == func.any(one.c.numbers),
         _finds(Contact, one.c.words),
     )
-    near = or_(Contact.account_id == one.c.account_id, _finds(Contact, sql("plainto_tsquery('simple'::regconfig, one.domain)")))
+    there = _finds(Contact, sql("plainto_tsquery('simple'::regconfig, translate(one.domain, '.-', '  '))"))
+    near = and_(or_(Contact.account_id == one.c.account_id, there), _finds(Contact, one.c.beginnings))
     found = _found(Contact, one, live, exact, near, query.contact_id)
     a, b = aliased(Contact, name="a"), aliased(Contact, name="b")
-    there = or_(a.account_id == b.account_id, _domain("a") == _domain("b"))
+    together = or_(a.account_id == b.account_id, _domain("a") == _domain("b"))
     met = [
         _addresses("a").op("&&")(_addresses("b")).label("email"),
         _numbers("a").op("&&")(_numbers("b")).label("phone"),
         (key_of(a.name) == key_of(b.name)).label("name"),
-        func.coalesce(there, sql("false")).label("there"),
+        func.coalesce(together, sql("false")).label("there"),
     ]
     pairs = _compared(select(*_sides(a, b), *met).select_from(found).join(a, a.id == found.c.a).join(b, b.id == found.c.b))
     return _ranked("contact", pairs, _of_contacts(pairs), query.min_score, query.limit)
@@ -92,10 +94,10 @@ def duplicate_accounts(query: DuplicateAccounts, sight: Sight) -> Rows:
     live = Account.archived_at.is_(None), sight(Account)
     table = f"{TENANT}.{table_of(Account).name}"
     taken = _taken(Account, query.account_id, query.newest, live, [Account.domain, key_of(Account.name)])
-    known = [key_of(Account.name).label("key"), _beginning(table).label("beginning"), _words(table)]
+    known = [key_of(Account.name).label("key"), _beginnings(table, 4, 2, " & "), _words(table)]
     one = select(Account.id, Account.domain, *known).where(*live, taken).limit(2 * query.newest).cte("one")
     exact = or_(Account.domain == one.c.domain, key_of(Account.name) == one.c.key, _finds(Account, one.c.words))
-    found = _found(Account, one, live, exact, _finds(Account, one.c.beginning), query.account_id)
+    found = _found(Account, one, live, exact, _finds(Account, one.c.beginnings), query.account_id)
     a, b = aliased(Account, name="a"), aliased(Account, name="b")
     met = [
         func.coalesce(a.domain == b.domain, sql("false")).label("domain"),
@@ -124,8 +126,8 @@ def _taken(
     if id is not None:
         return kind.id == id
     last = select(kind.id).where(*live).order_by(kind.id.desc()).limit(newest)
-    shared = [select(key).where(*live, key.is_not(None)).group_by(key).having(func.count() > 1).limit(newest) for key in keys]
-    return or_(kind.id.in_(last), *[key.in_(several) for key, several in zip(keys, shared, strict=True)])
+    several = [select(key).where(*live, key.is_not(None)).group_by(key).having(func.count() > 1).limit(newest) for key in keys]
+    return or_(kind.id.in_(last), *[key.in_(twins) for key, twins in zip(keys, several, strict=True)])
 
 
 def _found(
@@ -137,11 +139,13 @@ def _found(
     id: UUID | None,
 ) -> CTE:
     """The pairs to compare, each once: from the record that was asked about, else from the older one."""
-    best = func.coalesce(exact, sql("false")).desc()
-    candidates = select(kind.id).where(*live, kind.id != one.c.id, or_(exact, near)).order_by(best, kind.id).limit(_CANDIDATES)
-    other = candidates.lateral("other")
-    first, second = (one.c.id, other.c.id) if id is not None else (func.least(one.c.id, other.c.id), func.greatest(one.c.id, other.c.id))
-    return select(first.label("a"), second.label("b")).select_from(one.join(other, sql("true"))).distinct().cte("found")
+
+    def paired(which: ColumnElement[bool], name: str) -> Rows:
+        other = select(kind.id).where(*live, kind.id != one.c.id, which).limit(_CANDIDATES).lateral(name)
+        ends = (one.c.id, other.c.id) if id is not None else (func.least(one.c.id, other.c.id), func.greatest(one.c.id, other.c.id))
+        return select(ends[0].label("a"), ends[1].label("b")).select_from(one.join(other, sql("true")))
+
+    return paired(exact, "same").union(paired(near, "similar")).cte("found")
 
 
 def _sides(a: type[Account] | type[Contact], b: type[Account] | type[Contact]) -> list[Any]:
@@ -152,8 +156,9 @@ def _sides(a: type[Account] | type[Contact], b: type[Account] | type[Contact]) -
 def _compared(joined: Rows) -> CTE:
     """The pairs with how alike their names are. Materialised, or PostgreSQL would take the names apart again for every mention."""
     sides = joined.cte("sides").prefix_with("MATERIALIZED")
-    alike = likeness("sides.a_grams", "sides.b_grams").label("likeness")
-    return select(*sides.c, alike).cte("pairs").prefix_with("MATERIALIZED")
+    counted = select(*sides.c, shared("sides.a_grams", "sides.b_grams").label("both")).cte("counted").prefix_with("MATERIALIZED")
+    alike = likeness("counted.a_grams", "counted.b_grams", "counted.both").label("likeness")
+    return select(*counted.c, alike).cte("pairs").prefix_with("MATERIALIZED")
 
 
 def _ranked(name: str, pairs: CTE, evidence: Sequence[Evidence], least: int, limit: int) -> Rows:
@@ -174,9 +179,11 @@ def _words(table: str) -> ColumnElement[Any]:
     return sql(f"plainto_tsquery('simple'::regconfig, regexp_replace({table}.name, '[^[:alnum:]]+', ' ', 'g'))").label("words")
 
 
-def _beginning(table: str) -> ColumnElement[Any]:
-    """The first letters of the name as a text search: what is after them may be misspelt."""
-    return sql(f"to_tsquery('simple'::regconfig, left(substring(lower({table}.name) from '[[:alnum:]]+'), 4) || ':*')")
+def _beginnings(table: str, letters: int, words: int, joined: str) -> ColumnElement[Any]:
+    """The first letters of the first words of the name as a text search: what is after them may be misspelt."""
+    each = f"regexp_split_to_table(lower({table}.name), '[^[:alnum:]]+') WITH ORDINALITY AS t(word, place) WHERE word <> ''"
+    parts = f"ARRAY(SELECT left(word, {letters}) || ':*' FROM {each} ORDER BY place LIMIT {words})"
+    return sql(f"to_tsquery('simple'::regconfig, array_to_string({parts}, '{joined}'))").label("beginnings")
 
 
 def _finds(kind: type[Account] | type[Contact], words: Any) -> ColumnElement[bool]:

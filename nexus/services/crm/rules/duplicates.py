@@ -41,10 +41,14 @@ def trigrams(name: str) -> ColumnElement[Any]:
     return sql(f"ARRAY(SELECT DISTINCT substr(w, i, 3) FROM ({words}) AS words, generate_series(1, length(w) - 2) AS i)")
 
 
-def likeness(left: str, right: str) -> ColumnElement[Any]:
-    """How alike two columns of trigrams are, from 0 to 1 with two decimals; 0 where neither has any."""
-    shared = f"(SELECT count(*) FROM unnest({left}) AS mine JOIN unnest({right}) AS theirs ON mine = theirs)"
-    return sql(f"round(coalesce({shared}::numeric / nullif(cardinality({left}) + cardinality({right}) - {shared}, 0), 0), 2)")
+def shared(left: str, right: str) -> ColumnElement[Any]:
+    """How many trigrams two columns of them have in common."""
+    return sql(f"(SELECT count(*) FROM unnest({left}) AS mine JOIN unnest({right}) AS theirs ON mine = theirs)")
+
+
+def likeness(left: str, right: str, both: str) -> ColumnElement[Any]:
+    """How alike two columns of trigrams are of which `both` are shared, from 0 to 1 with two decimals; 0 where neither has any."""
+    return sql(f"round(coalesce({both}::numeric / nullif(cardinality({left}) + cardinality({right}) - {both}, 0), 0), 2)")
 
 
 def score(alike: ColumnElement[Any], evidence: Sequence[Evidence]) -> ColumnElement[int]:

@@ -14,7 +14,7 @@ from nexus.core import Forbidden, select, uuid7
 from nexus.runtime.testing import Harness
 from nexus.services.crm.entities import Account, Contact, Lead
 from nexus.services.crm.queries.duplicates import DuplicateAccounts, DuplicateContacts
-from nexus.services.crm.rules.duplicates import likeness, trigrams
+from nexus.services.crm.rules.duplicates import likeness, shared, trigrams
 from nexus.services.crm.terms import FurtherEmail, FurtherPhone
 
 
@@ -177,4 +177,5 @@ def _comparison(left: str, right: str) -> Any:
 
     names = select(literal(left, Text).label("a"), literal(right, Text).label("b")).cte("names")
     sides = select(trigrams("names.a").label("x"), trigrams("names.b").label("y")).select_from(names).cte("sides")
-    return select(likeness("sides.x", "sides.y").cast(Text).label("likeness")).select_from(sides)
+    counted = select(*sides.c, shared("sides.x", "sides.y").label("both")).cte("counted")
+    return select(likeness("counted.x", "counted.y", "counted.both").cast(Text).label("likeness")).select_from(counted)
