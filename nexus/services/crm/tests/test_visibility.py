@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -127,7 +128,8 @@ async def test_every_way_to_a_record_agrees_with_the_rules(
     made = [(record(kind, place, territories, sales), place) for place in where]
     for one, place in made:
         await crm.as_("crm.admin", id=place.maker).given(one)
-    about = [Activity(subject="About", **{f"{kind.__name__.lower()}_id": one.id}) for one, _ in made]
+    links: list[dict[str, Any]] = [{f"{kind.__name__.lower()}_id": one.id} for one, _ in made]
+    about = [Activity(subject="About", **link) for link in links]
     await crm.as_("crm.admin", id=uuid7()).given(*about)
 
     for person in who:
@@ -173,7 +175,13 @@ async def test_what_hangs_on_a_record_is_seen_with_it(crm: Harness, sales: Sales
         hanging = [
             Quote(deal_id=deal.id, number=1, currency="NGN"),
             StageChange(
-                deal_id=deal.id, from_status=DealStatus.OPEN, to_status=DealStatus.OPEN, entered_at=AT, left_at=AT, seconds=0, **moved
+                deal_id=deal.id,
+                from_status=DealStatus.OPEN,
+                to_status=DealStatus.OPEN,
+                entered_at=AT,
+                left_at=AT,
+                seconds=Decimal(0),
+                **moved,
             ),
             AccountContact(account_id=account.id, contact_id=contact.id),
             ConversionRecord(lead_id=lead.id, converted_at=AT),
