@@ -62,6 +62,8 @@ class Commands:
             except DatabaseError as error:
                 if key is not None and is_replay(error) and (done := await replayed(self._host, caller, key)):
                     return None, done
+                if attempt == 0 and isinstance(error, UniqueViolation):
+                    continue  # another made the same record at once: a rule that looks before it makes finds it now
                 raise _as_problem(error) from error
         raise AssertionError("unreachable")
 

@@ -18,13 +18,15 @@ async def report_call(cmd: ReportCall, tx: Tx) -> CallReported:
     _check(cmd)
     known = CallLog.provider == cmd.provider, CallLog.provider_call_id == cmd.provider_call_id
     seen = await tx.find(CallLog, *known)
+    if seen is None:
+        await _see(cmd, tx)
     lead = await _held(seen.lead_id if seen else cmd.lead_id, cmd, tx)
     call = await tx.find(CallLog, *known, lock=True) if seen else None
     if call is None:
         call, lead = await _first_report(cmd, lead, tx)
         news = True
     else:
-        news = cmd.status is not call.status and call_flow.allows(call, cmd.status)
+        news = cmd.status in call_flow.moves and call_flow.allows(call, cmd.status)
         if news:
             call_flow.go(call, cmd.status)
     told = CallReported(call_log_id=call.id, status=call.status)
@@ -48,17 +50,21 @@ def _check(cmd: ReportCall) -> None:
         raise Invalid.of(FieldError("recording_url", "is an absolute http or https address"))
 
 
+async def _see(cmd: ReportCall, tx: Tx) -> None:
+    """NotFound (404) where the report says whom it is about, and the caller may not see that one."""
+    if cmd.lead_id is not None:
+        await tx.get(Lead, cmd.lead_id)
+    if cmd.contact_id is not None:
+        await tx.get(Contact, cmd.contact_id)
+
+
 async def _held(lead_id: UUID | None, cmd: ReportCall, tx: Tx) -> Lead | None:
     """The lead that is to hear of a finished call, held before the call is, as leads always are before what hangs on them."""
     return await tx.find(Lead, Lead.id == lead_id, lock=True) if lead_id and cmd.status is CallStatus.COMPLETED else None
 
 
 async def _first_report(cmd: ReportCall, lead: Lead | None, tx: Tx) -> tuple[CallLog, Lead | None]:
-    """A call we did not know yet. Whose number the other side's is decides what it is about, unless the report says so (404 where it may not)."""
-    if cmd.lead_id is not None:
-        await tx.get(Lead, cmd.lead_id)
-    if cmd.contact_id is not None:
-        await tx.get(Contact, cmd.contact_id)
+    """A call we did not know yet. Whose number the other side's is decides what it is about, unless the report says so."""
     lead_id, contact_id = cmd.lead_id, cmd.contact_id
     if lead_id is None and contact_id is None:
         theirs = cmd.from_number if cmd.direction is Direction.INBOUND else cmd.to_number

@@ -3,22 +3,53 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
-from nexus.core import FieldError, Invalid, Tx, amount, handles
+from nexus.core import FieldError, Invalid, Tx, among, amount, handles
 from nexus.services.crm.api import CreateDeal, DealCreated, DealLinesSet, SetDealLines
-from nexus.services.crm.entities import Deal, DealStage, Pipeline
+from nexus.services.crm.entities import Account, Competitor, Contact, Deal, DealStage, Pipeline
 from nexus.services.crm.flows import deal_flow
-from nexus.services.crm.rules.stages import CLOSING, ClosingStage, NoStage, require
+from nexus.services.crm.rules.stages import CLOSING, ClosingStage, NoStage, in_use, require
 from nexus.services.crm.rules.totals import totals
 
 
 @handles(CreateDeal, needs="crm.deal:create")
 async def create_deal(cmd: CreateDeal, tx: Tx) -> DealCreated:
+    _check(cmd, tx)
+    await _see(cmd, tx)
     stage = await _first_stage(cmd, tx)
     deal = _opened(cmd, stage, tx)
     require(deal, stage)
     tx.add(deal)
     return tx.emit(told(deal))
+
+
+MOST_NAMED: Final = 50
+"""People, and competitors, of one deal."""
+
+
+def _check(cmd: CreateDeal, tx: Tx) -> None:
+    for field, named in (("people", cmd.people), ("competitors", cmd.competitors), ("tags", cmd.tags)):
+        if len(named) > MOST_NAMED:
+            raise Invalid.of(FieldError(field, f"are at most {MOST_NAMED}"))
+    if any(len(tag) > 60 for tag in cmd.tags):
+        raise Invalid.of(FieldError("tags", "have at most 60 characters each"))
+    rate = cmd.fx_rate
+    if rate is not None and (not rate.is_finite() or rate <= 0):
+        raise Invalid.of(FieldError("fx_rate", "is more than zero"))
+    if rate not in (None, Decimal(1)) and cmd.currency in (None, tx.tenant.currency):
+        raise Invalid.of(FieldError("fx_rate", "is 1 for the business's own currency"))
+
+
+async def _see(cmd: CreateDeal, tx: Tx) -> None:
+    """NotFound (404) where the caller may not see who the deal is with; Invalid (422) for a competitor that nobody has heard of."""
+    if cmd.account_id is not None:
+        await tx.get(Account, cmd.account_id)
+    for id in dict.fromkeys([*([cmd.contact_id] if cmd.contact_id else []), *[person.contact_id for person in cmd.people]]):
+        await tx.get(Contact, id)
+    rivals = set(cmd.competitors)
+    if rivals and await tx.count(Competitor, among(Competitor.id, rivals)) != len(rivals):
+        raise Invalid.of(FieldError("competitors", "holds an id that is no competitor's"))
 
 
 def told(deal: Deal) -> DealCreated:
@@ -42,12 +73,12 @@ async def _first_stage(cmd: CreateDeal, tx: Tx) -> DealStage:
             raise Invalid.of(FieldError("stage_id", "is a stage of another pipeline"))
         if stage.type in CLOSING:
             raise ClosingStage(stage=stage.name)
+        in_use(stage)
         return stage
-    pipelines = [cmd.pipeline_id] if cmd.pipeline_id else [one.id for one in await _pipelines(tx)]
-    for pipeline_id in pipelines[:1]:
-        stages = await tx.list(
-            DealStage, DealStage.pipeline_id == pipeline_id, DealStage.archived_at.is_(None), order_by=(DealStage.position, DealStage.id)
-        )
+    pipelines = [await tx.get(Pipeline, cmd.pipeline_id)] if cmd.pipeline_id else await _pipelines(tx)
+    for pipeline in pipelines:
+        mine = DealStage.pipeline_id == pipeline.id, DealStage.archived_at.is_(None)
+        stages = await tx.list(DealStage, *mine, order_by=(DealStage.position, DealStage.id))
         for stage in stages:
             if stage.type not in CLOSING:
                 return stage

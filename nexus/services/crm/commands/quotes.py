@@ -28,6 +28,8 @@ from nexus.services.crm.flows import deal_flow, quote_flow
 from nexus.services.crm.rules.totals import totals
 from nexus.services.crm.terms import DealStatus, QuoteStatus, Signature
 
+_FORESEEABLE = dt.timedelta(days=3653)
+
 
 class NothingOffered(Problem, status=422):
     """A quote needs at least one line, and neither the quote nor the deal has any."""
@@ -40,7 +42,7 @@ class RanOut(Problem, status=409):
 
 
 class DealIsLost(Problem, status=409):
-    """The deal is lost: reopen it before one of its quotes is accepted."""
+    """The deal is lost: reopen it before one of its quotes is sent or accepted."""
 
 
 class AcceptedAlready(Problem, status=409):
@@ -58,6 +60,7 @@ async def create_quote(cmd: CreateQuote, tx: Tx) -> QuoteCreated:
         raise NothingOffered()
     (last,) = await tx.rows(select(func.coalesce(func.max(Quote.number), 0).label("number")).where(Quote.deal_id == deal.id))
     total = totals(lines, deal.currency)
+    _foreseeable(cmd.valid_until, tx)
     quote = tx.add(
         Quote(
             deal_id=deal.id,
@@ -83,6 +86,7 @@ async def revise_quote(cmd: ReviseQuote, tx: Tx) -> QuoteRevised:
             raise NothingOffered()
         quote.lines = cmd.lines
         quote.subtotal, quote.discount, quote.total = totals(cmd.lines, quote.currency)
+    _foreseeable(cmd.valid_until, tx)
     quote.terms = quote.terms if cmd.terms is None else cmd.terms
     quote.valid_until = quote.valid_until if cmd.valid_until is None else cmd.valid_until
     return tx.emit(QuoteRevised(quote_id=quote.id, total=quote.total))
@@ -93,8 +97,12 @@ async def send_quote(cmd: SendQuote, tx: Tx) -> QuoteSent:
     quote = await tx.get(Quote, cmd.quote_id, lock=True)
     deal = await tx.get(Deal, quote.deal_id)
     quote_flow.go(quote, "send")
+    if deal.status is DealStatus.LOST:
+        raise DealIsLost()
     _still_valid(quote, tx)
     quote.sent_at = tx.now
+    if quote.valid_until is not None:
+        tx.schedule(ExpireQuotes(), _day_after(quote.valid_until, tx))
     return tx.emit(QuoteSent(quote_id=quote.id, deal_id=deal.id, contact_id=deal.contact_id, valid_until=quote.valid_until))
 
 
@@ -165,7 +173,20 @@ async def expire_quotes(cmd: ExpireQuotes, tx: Tx) -> QuotesExpired:
         quote_flow.go(quote, "expire")
         quote.decided_at = tx.now
         tx.emit(QuoteExpired(quote_id=quote.id, deal_id=quote.deal_id))
-    return QuotesExpired(expired=len(quotes), more=len(quotes) == cmd.limit)
+    more = len(quotes) == cmd.limit
+    if more:
+        tx.schedule(cmd, tx.now)
+    return QuotesExpired(expired=len(quotes), more=more)
+
+
+def _foreseeable(valid_until: dt.date | None, tx: Tx) -> None:
+    if valid_until is not None and valid_until > _today(tx) + _FORESEEABLE:
+        raise Invalid.of(FieldError("valid_until", "is at most ten years ahead"))
+
+
+def _day_after(day: dt.date, tx: Tx) -> dt.datetime:
+    """The first moment of the next day where the business is."""
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), ZoneInfo(tx.tenant.time_zone)).astimezone(dt.UTC)
 
 
 def _still_valid(quote: Quote, tx: Tx) -> None:

@@ -11,9 +11,9 @@ from nexus.services.crm.api import (
     ReopenDeal,
     WinDeal,
 )
-from nexus.services.crm.entities import Deal, DealStage, LostReason, StageChange
+from nexus.services.crm.entities import Competitor, Deal, DealStage, LostReason, StageChange
 from nexus.services.crm.rules.clocks import stop_clocks
-from nexus.services.crm.rules.stages import CLOSING, ClosingStage, NoStage, enter
+from nexus.services.crm.rules.stages import CLOSING, ClosingStage, NoStage, enter, in_use
 from nexus.services.crm.terms import DealStatus, ForecastCategory, ReasonScope, StageType
 
 
@@ -37,6 +37,7 @@ async def move_deal_stage(cmd: MoveDealStage, tx: Tx) -> DealStageChanged:
         raise ClosingStage(stage=stage.name)
     if stage.id == deal.stage_id:
         raise AlreadyThere(stage=stage.name)
+    in_use(stage)
     left = deal.stage_id
     enter(deal, stage, "move_stage", tx)
     return tx.emit(DealStageChanged(deal_id=deal.id, from_stage_id=left, to_stage_id=stage.id))
@@ -67,6 +68,8 @@ async def lose_deal(cmd: LoseDeal, tx: Tx) -> DealLost:
     reason = await tx.get(LostReason, cmd.reason_id)
     if reason.scope is ReasonScope.LEAD:
         raise ReasonForLeads(name=reason.name)
+    if cmd.competitor_id is not None:
+        await tx.get(Competitor, cmd.competitor_id)
     stage = await _closing_stage(deal, StageType.LOST, tx)
     deal.lost_reason_id, deal.lost_notes, deal.lost_to_id = reason.id, cmd.notes, cmd.competitor_id
     enter(deal, stage, "lose", tx)
@@ -90,6 +93,7 @@ async def reopen_deal(cmd: ReopenDeal, tx: Tx) -> DealReopened:
     stage = await tx.get(DealStage, cmd.stage_id) if cmd.stage_id else await _stage_before_closing(deal, tx)
     if stage.type in CLOSING:
         raise ClosingStage(stage=stage.name)
+    in_use(stage)
     enter(deal, stage, "reopen", tx)
     deal.lost_reason_id = deal.lost_notes = deal.lost_to_id = None
     deal.forecast_category = ForecastCategory.PIPELINE

@@ -39,6 +39,18 @@ class ClosingStage(Problem, status=409):
     stage: str
 
 
+class StageRetired(Problem, status=409):
+    """{stage} is no longer in use: choose another stage."""
+
+    stage: str
+
+
+def in_use(stage: DealStage) -> None:
+    """StageRetired (409) for a stage that has been archived."""
+    if stage.archived_at is not None:
+        raise StageRetired(stage=stage.name)
+
+
 def require(deal: Deal, stage: DealStage) -> None:
     """StageNeeds (422) names what the stage requires and the deal has not."""
     if lacking := missing(deal, stage):

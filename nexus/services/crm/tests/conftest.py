@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from nexus.core import Entity, Problem
 from nexus.runtime.testing import Harness
-from nexus.services.crm.entities import Competitor, DealStage, LeadSource, LostReason, Pipeline
+from nexus.services.crm.entities import (
+    Account,
+    Activity,
+    CallLog,
+    Competitor,
+    Contact,
+    ConversionRecord,
+    Deal,
+    DealStage,
+    Lead,
+    LeadSource,
+    LostReason,
+    Pipeline,
+    Quote,
+    ResponseClock,
+    StageChange,
+)
 from nexus.services.crm.terms import ReasonScope, SourceChannel, StageType
 
 
@@ -47,3 +67,20 @@ async def sales(crm: Harness) -> Sales:
     rival = Competitor(name="Rival")
     await crm.given(pipeline, *stages, price, nobody, referral, rival)
     return Sales(pipeline, new, proposal, won, lost, price, nobody, referral, rival)
+
+
+KEPT: tuple[type[Entity], ...] = (Account, Activity, CallLog, Contact, ConversionRecord, Deal, Lead, Quote, ResponseClock, StageChange)
+
+
+@asynccontextmanager
+async def refused(crm: Harness, problem: type[Problem], match: str | None = None) -> AsyncGenerator[None]:
+    """What is done within is refused, and then nothing has changed, nobody was told and nothing was scheduled."""
+
+    async def everything() -> Any:
+        kept = [[(one.id, one.version) for one in await crm.list(kind)] for kind in KEPT]
+        return kept, list(crm.emitted), await crm.scheduled()
+
+    before = await everything()
+    with pytest.raises(problem, match=match):
+        yield
+    assert await everything() == before

@@ -386,3 +386,20 @@ async def test_a_sweep_says_that_more_are_waiting(crm: Harness) -> None:
         await age(crm, await clock_of(crm, (await new_lead(crm)).id), 2 * HOUR)
     swept = [await crm.run(SweepResponseClocks(limit=2)) for _ in range(2)]
     assert [(one.breached, one.more) for one in swept] == [(2, True), (1, False)]
+    assert len(await crm.scheduled()) == 4  # one a clock, and one for the rest
+
+
+async def test_a_clock_rings_when_it_is_due(crm: Harness) -> None:
+    await policy(crm)
+    lead, answered = await new_lead(crm), await crm.given(Lead(name="Obi"))
+    await crm.run(call(answered))
+    await crm.deliver(LeadCreated(id=answered.id))
+    clock = await clock_of(crm, lead.id)
+    (timer,) = await crm.scheduled()  # none for the one that was answered before
+    assert (timer.command, timer.due_at) == ("crm.response_clock:sweep", clock.due_at + dt.timedelta(milliseconds=1))
+
+    assert await crm.pass_time(clock.due_at) == 0
+    assert await crm.pass_time(timer.due_at) == 1
+
+    assert (await clock_of(crm, lead.id)).status is ClockStatus.BREACHED
+    assert (await clock_of(crm, answered.id)).status is ClockStatus.MET
