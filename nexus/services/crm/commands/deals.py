@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from nexus.core import FieldError, Invalid, Tx, among, amount, handles
 from nexus.services.crm.api import CreateDeal, DealCreated, DealLinesSet, SetDealLines
@@ -45,7 +46,8 @@ async def _see(cmd: CreateDeal, tx: Tx) -> None:
     """NotFound (404) where the caller may not see who the deal is with; Invalid (422) for a competitor that nobody has heard of."""
     if cmd.account_id is not None:
         await tx.get(Account, cmd.account_id)
-    for id in dict.fromkeys([*([cmd.contact_id] if cmd.contact_id else []), *[person.contact_id for person in cmd.people]]):
+    people = {person.contact_id for person in cmd.people} | ({cmd.contact_id} if cmd.contact_id else set[UUID]())
+    for id in sorted(people):
         await tx.get(Contact, id)
     rivals = set(cmd.competitors)
     if rivals and await tx.count(Competitor, among(Competitor.id, rivals)) != len(rivals):

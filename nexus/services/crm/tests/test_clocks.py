@@ -15,21 +15,16 @@ from nexus.services.crm.api import (
     CompleteTask,
     ContactLead,
     ConvertLead,
-    CreateDeal,
-    DealCreated,
     DisqualifyLead,
     FirstResponseBreached,
     LeadCreated,
     LogActivity,
-    LoseDeal,
     RecycleLead,
-    ReopenDeal,
     ReportCall,
     SweepResponseClocks,
     UnconvertLead,
-    WinDeal,
 )
-from nexus.services.crm.entities import Activity, BusinessCalendar, Deal, Lead, ResponseClock, ResponsePolicy
+from nexus.services.crm.entities import Activity, BusinessCalendar, Lead, ResponseClock, ResponsePolicy
 from nexus.services.crm.terms import (
     ActivityKind,
     CallStatus,
@@ -324,54 +319,6 @@ async def test_a_conversion_undone_gives_the_promise_back(crm: Harness, sales: S
 
     after = await clock_of(crm, lead.id)
     assert (after.status, after.due_at) == (ClockStatus.RUNNING, before.due_at)
-
-
-async def deal_of(crm: Harness) -> Deal:
-    created = await crm.run(CreateDeal(name="Rice"))
-    await crm.deliver(created, times=2)
-    return await crm.get(Deal, created.deal_id)
-
-
-async def test_deals_are_promised_an_answer_too(crm: Harness, sales: Sales) -> None:
-    await policy(crm, applies_to="deal")
-    deal = await deal_of(crm)
-    clock = await clock_of(crm, deal.id)
-    assert (clock.status, clock.started_at) == (ClockStatus.RUNNING, deal.opened_at)
-    await crm.run(LogActivity(kind=ActivityKind.EMAIL, subject="Our offer", deal_id=deal.id))
-    assert (await clock_of(crm, deal.id)).status is ClockStatus.MET
-
-
-async def test_what_was_said_about_a_lead_does_not_answer_its_deal(crm: Harness, sales: Sales) -> None:
-    await policy(crm, applies_to="deal")
-    lead = await crm.given(Lead(name="Ada", status=LeadStatus.QUALIFIED))
-    await crm.run(call(lead))
-    await crm.run(ConvertLead(lead_id=lead.id))
-    (created,) = [event for event in crm.emitted if isinstance(event, DealCreated)]
-
-    await crm.deliver(created)
-
-    assert (await clock_of(crm, created.deal_id)).status is ClockStatus.RUNNING
-
-
-async def test_after_a_deal_is_closed_nothing_counts(crm: Harness, sales: Sales) -> None:
-    await policy(crm, applies_to="deal")
-    won, lost = await deal_of(crm), await deal_of(crm)
-    await crm.run(WinDeal(deal_id=won.id))
-    await crm.run(LoseDeal(deal_id=lost.id, reason_id=sales.price.id))
-    for deal in (won, lost):
-        await crm.run(LogActivity(kind=ActivityKind.CALL, subject="Thank you", deal_id=deal.id))
-        assert (await clock_of(crm, deal.id)).status is ClockStatus.STOPPED
-    await crm.run(ReopenDeal(deal_id=lost.id))
-    assert (await clock_of(crm, lost.id)).status is ClockStatus.STOPPED
-
-
-async def test_a_clock_starts_for_no_deal_that_is_gone_or_closed(crm: Harness, sales: Sales) -> None:
-    await policy(crm, applies_to="deal")
-    created = await crm.run(CreateDeal(name="Rice"))
-    await crm.run(WinDeal(deal_id=created.deal_id))
-    await crm.deliver(created)
-    await crm.deliver(DealCreated(deal_id=uuid7(), stage_id=sales.new.id, amount=created.amount, currency="NGN"))
-    assert await crm.count(ResponseClock) == 0
 
 
 @pytest.mark.parametrize("limit", [0, 1001])

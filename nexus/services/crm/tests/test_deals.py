@@ -91,13 +91,8 @@ async def test_takes_everything_it_is_given(crm: Harness, sales: Sales) -> None:
         Decimal("0.105"),
     )
     assert (deal.probability, deal.expected_close, deal.source_id) == (33, dt.date(2027, 1, 31), sales.referral.id)
-    assert (deal.competitors, deal.owner_id, deal.team_id, deal.tags, deal.external_refs) == (
-        [sales.rival.id],
-        owner,
-        team,
-        ["vip"],
-        {"old": "7"},
-    )
+    assert (deal.competitors, deal.tags, deal.external_refs) == ([sales.rival.id], ["vip"], {"old": "7"})
+    assert (deal.owner_id, deal.team_id) == (owner, team)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +103,7 @@ async def test_takes_everything_it_is_given(crm: Harness, sales: Sales) -> None:
         ({"amount": Decimal("NaN")}, "amount"),
         ({"amount": Decimal("1e21")}, "amount"),
         ({"amount": Decimal(-1)}, "amount"),
-        ({"currency": "XXX"}, "currency"),
+        ({"currency": "ABC"}, "currency"),
         ({"fx_rate": Decimal(2)}, "fx_rate: is 1 for the business's own currency"),
         ({"fx_rate": Decimal(0), "currency": "EUR"}, "fx_rate"),
         ({"fx_rate": Decimal("NaN"), "currency": "EUR"}, "fx_rate"),
