@@ -5,6 +5,7 @@ from __future__ import annotations
 from nexus.activation.control import Control
 from nexus.gateway.pages.answers import asset, only
 from nexus.gateway.pages.documents import Documents
+from nexus.gateway.pages.reference import Reference
 from nexus.gateway.pages.start import Start
 from nexus.runtime.app import Mounted, Raw
 from nexus.runtime.node import Node
@@ -14,6 +15,7 @@ from nexus.surfaces.rest.message import Response
 def site_pages(node: Node, control: Control) -> Mounted:
     """The pages of this installation; a path that ends in `/*` is a prefix."""
     documents = Documents(node.services)
+    reference = Reference(documents)
 
     async def assets(raw: Raw) -> Response:
         only(raw.method, "GET", "HEAD")
@@ -21,6 +23,8 @@ def site_pages(node: Node, control: Control) -> Mounted:
 
     return [
         ("/", Start(control.api.activate)),
+        ("/docs", reference),
+        ("/docs/*", reference),
         ("/openapi.json", documents.openapi),
         ("/problems", documents.problem),
         ("/problems/*", documents.problem),
