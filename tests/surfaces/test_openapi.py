@@ -62,6 +62,7 @@ def test_every_endpoint_of_every_service_is_in_it(services: dict[str, Service]) 
             shape = shape_of(entity)
             item, one = paths[f"/api/v1/{service.name}/{shape.path}"], paths[f"/api/v1/{service.name}/{shape.path}/{{id}}"]
             assert ("post" in item) >= entity.creatable
+            assert ("patch" in paths.get(f"/api/v1/{service.name}/{shape.path}/bulk", {})) == entity.editable
             assert ("patch" in one) == entity.editable
             assert ("delete" in one) == (entity.removal is not None)
         for handler in service.handlers():

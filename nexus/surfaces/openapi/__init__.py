@@ -5,6 +5,7 @@ structs.py      commands, answers and values as JSON Schema
 examples.py     an example for everything, which fits its schema
 problems.py     the refusals: what each operation may answer instead, read from the rules themselves
 records.py      operations on records
+many.py         operations on many records at once
 actions.py      commands and reports
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from nexus.core.service import Service
-from nexus.surfaces.openapi import actions, problems, records
+from nexus.surfaces.openapi import actions, many, problems, records
 from nexus.surfaces.openapi.parts import Part
 from nexus.surfaces.openapi.structs import paragraphs
 
@@ -43,6 +44,7 @@ def service_part(service: Service) -> Part:
     part = Part()
     for entity in service.entities():
         records.add(part, entity)
+    many.add(part, service)
     actions.add(part, service)
     return part
 
