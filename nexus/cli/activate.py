@@ -14,8 +14,8 @@ from nexus.activation.business import Business, InvalidBusiness, read
 from nexus.activation.documents import is_list, is_tree, mapping, parse, words
 from nexus.cli.door import Door, KeyFile, Url, door
 from nexus.cli.interview import interview, missing
-from nexus.cli.output import Json, Refused, Unreachable, err, out, plainly, say_json, table
-from nexus.cli.up import fail, settings_or_exit
+from nexus.cli.output import Json, Refused, Unreachable, err, out, plainly, quiet_settings, say_json, table
+from nexus.cli.up import fail
 from nexus.core.ids import uuid7
 
 PATH: Final = "/api/v1/activate"
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         key_file: KeyFile = None,
     ) -> None:
         """Activate a business: its tenant, its data and its owner's key, in one call."""
-        settings = settings_or_exit()
+        settings = quiet_settings()
         owner = {"name": owner_name, "email": owner_email}
         options = {"name": name, "industry": industry, "country": country, "describe": describe, "slug": slug, "owner": owner}
         business = _business(file, options | {"sample_data": sample_data or None})

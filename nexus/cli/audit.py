@@ -13,8 +13,8 @@ import typer
 from rich.progress import Progress
 
 from nexus.cli.databases import opened, record_of
-from nexus.cli.output import Json, err, out, progress, run, say_json
-from nexus.cli.up import fail, settings_or_exit
+from nexus.cli.output import Json, err, out, progress, quiet_settings, run, say_json
+from nexus.cli.up import fail
 from nexus.config import Settings
 from nexus.engines.oltp import Oltp, Statement
 from nexus.runtime.audit_chain import Finding, verify
@@ -44,7 +44,7 @@ def verify_(
     json: Json = False,
 ) -> None:
     """Check every link of the audit chains; the first broken one is named and the exit code is 1."""
-    checked, broken = run(_verify(settings_or_exit(), tenant, newest, json), json)
+    checked, broken = run(_verify(quiet_settings(), tenant, newest, json), json)
     if json:
         said = {"cell": broken[0], **_shown(broken[1])} if broken else None
         say_json({"ok": broken is None, "chains": len(checked), "entries": sum(checked.values()), "broken": said})
@@ -102,7 +102,7 @@ def export(
             sink = stack.enter_context(output.open("wb")) if output else sys.stdout.buffer
         except OSError as error:
             fail(f"{output} cannot be written: {error.strerror}", 2)
-        written, last = run(_export(settings_or_exit(), tenant, sink))
+        written, last = run(_export(quiet_settings(), tenant, sink))
         sink.flush()
     err().print(f"{written:,} entries; the last hash is {last}. Keep it elsewhere: it proves that nothing was cut off.", style="dim")
 

@@ -11,8 +11,8 @@ import msgspec
 import typer
 
 from nexus.cli.databases import cell_of, opened, record_of
-from nexus.cli.output import Json, err, out, run, say_json, say_table
-from nexus.cli.up import fail, settings_or_exit
+from nexus.cli.output import Json, err, out, quiet_settings, run, say_json, say_table
+from nexus.cli.up import fail
 from nexus.config import Settings
 from nexus.core.problem import FieldError, Invalid, NotFound
 from nexus.engines.event_log import LoggedEvent
@@ -44,7 +44,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List events in their order, from the beginning of the log or from a position or a time on."""
-    events, upto = run(_list(settings_or_exit(), tenant, topic, after, _moment(since), limit, cell), json)
+    events, upto = run(_list(quiet_settings(), tenant, topic, after, _moment(since), limit, cell), json)
     if json:
         say_json({"items": [_event(one) for one in events], "next_after": upto})
         return
@@ -82,7 +82,7 @@ async def _list(
 @group.command()
 def groups(json: Json = False) -> None:
     """Say who follows the log, and how far behind each is."""
-    items = run(_groups(settings_or_exit()), json)
+    items = run(_groups(quiet_settings()), json)
     if json:
         say_json({"items": items})
         return
@@ -109,7 +109,7 @@ def replay(
     """Set a group back (or forward): it sees the events from there again, and what a reaction has done once it does not do twice."""
     if (to is None) == (since is None):
         raise typer.BadParameter("give --to or --since, one of them", param_hint="--to")
-    was, now = run(_replay(settings_or_exit(), name, to, _moment(since), cell), json)
+    was, now = run(_replay(quiet_settings(), name, to, _moment(since), cell), json)
     if json:
         say_json({"group": name, "was": was, "position": now})
     else:
@@ -138,7 +138,7 @@ def dead(
     json: Json = False,
 ) -> None:
     """List the events that could not be taken, with the reason."""
-    items = run(_dead(settings_or_exit(), group, redriven, limit), json)
+    items = run(_dead(quiet_settings(), group, redriven, limit), json)
     if json:
         say_json({"items": items})
         return
@@ -164,7 +164,7 @@ def redrive_(
     """Try dead events again, oldest first; those that fail again stay dead with the new reason."""
     if sum((id is not None, group is not None, all_)) != 1:
         raise typer.BadParameter("give --id, --group or --all, one of them", param_hint="--id")
-    done, failed = run(_redrive(settings_or_exit(), group, id), json)
+    done, failed = run(_redrive(quiet_settings(), group, id), json)
     if json:
         say_json({"done": done, "failed": failed})
     else:

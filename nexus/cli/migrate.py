@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from nexus.cli.databases import opened, record_of
-from nexus.cli.output import Json, err, out, progress, run, say_json, say_table
-from nexus.cli.up import fail, settings_or_exit
+from nexus.cli.output import Json, err, out, progress, quiet_settings, run, say_json, say_table
+from nexus.cli.up import fail
 from nexus.config import Settings
 from nexus.runtime.migrate import Group, Report
 
@@ -30,7 +30,7 @@ def migrate(context: typer.Context, tenant: Tenant = None, json: Json = False) -
     """Bring the tables of tenants to the versions of this code; started again it goes on where it was."""
     if context.invoked_subcommand is not None:
         return
-    report = run(_migrate(settings_or_exit(), tenant, json), json)
+    report = run(_migrate(quiet_settings(), tenant, json), json)
     if json:
         say_json({"brought": report.brought, "current": report.current, "failures": [asdict(one) for one in report.failures]})
     else:
@@ -52,7 +52,7 @@ async def _migrate(settings: Settings, tenant: str | None, quiet: bool) -> Repor
 @group.command()
 def status(tenant: Tenant = None, json: Json = False) -> None:
     """Say at which version each service stands, for how many tenants, and what is behind."""
-    groups = run(_status(settings_or_exit(), tenant), json)
+    groups = run(_status(quiet_settings(), tenant), json)
     if json:
         say_json({"behind": sum(len(one.behind) for one in groups), "groups": [_shown(one) for one in groups]})
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nexus.cli.up import fail
+from nexus.cli.up import fail, settings_or_exit
+from nexus.config import Settings
 from nexus.core.problem import Problem
 from nexus.engines.oltp import DatabaseError, Timeout, Unavailable
 from nexus.engines.oltp.embedded import AlreadyRunning, NoPostgres
@@ -28,6 +30,14 @@ WIDE = 160
 """Columns of a table that no terminal shows: so that a pipe gets whole words."""
 LONG = 10_000
 """Columns of a message that no terminal shows: it stays one line."""
+
+
+def quiet_settings() -> Settings:
+    """The settings of a command that says itself what goes wrong: warnings of what it uses are not shown unless they are asked for."""
+    settings = settings_or_exit()
+    if settings.log_level == "warning":
+        logging.getLogger("nexus").setLevel(logging.ERROR)
+    return settings
 
 
 class Refused(Exception):

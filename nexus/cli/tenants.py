@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from nexus.cli.door import Door, KeyFile, Url, door
-from nexus.cli.output import Json, err, out, plainly, say_json, say_table, table
-from nexus.cli.up import fail, settings_or_exit
+from nexus.cli.output import Json, err, out, plainly, quiet_settings, say_json, say_table, table
+from nexus.cli.up import fail
 
 Name = Annotated[str, typer.Argument(metavar="TENANT", help="Its slug or its id.")]
 Why = Annotated[str, typer.Option("--reason", help="Why; it is written down with the change.")]
@@ -34,7 +34,7 @@ def list_(
     key_file: KeyFile = None,
 ) -> None:
     """List the tenants by slug."""
-    with plainly(json), door(settings_or_exit(), url, key_file) as nexus:
+    with plainly(json), door(quiet_settings(), url, key_file) as nexus:
         items = all_tenants(nexus, state)
     if json:
         say_json({"items": items})
@@ -46,7 +46,7 @@ def list_(
 @group.command()
 def show(name: Name, json: Json = False, url: Url = None, key_file: KeyFile = None) -> None:
     """Show one tenant: where it is, what it has, and what can be done with it."""
-    with plainly(json), door(settings_or_exit(), url, key_file) as nexus:
+    with plainly(json), door(quiet_settings(), url, key_file) as nexus:
         _show(nexus.ask("GET", _path(name)), json)
 
 
@@ -113,7 +113,7 @@ def rename(
 @group.command("owner-key")
 def owner_key(name: Name, reason: Why, json: Json = False, url: Url = None, key_file: KeyFile = None) -> None:
     """Make a new key for the owner of a tenant; it is shown this once."""
-    with plainly(json), door(settings_or_exit(), url, key_file) as nexus:
+    with plainly(json), door(quiet_settings(), url, key_file) as nexus:
         given = nexus.ask("POST", f"{_path(name)}/owner-key", {"reason": reason})["credentials"]
     if json:
         say_json({"credentials": given})
@@ -140,7 +140,7 @@ def _path(name: str) -> str:
 
 def _change(name: str, verb: str, body: dict[str, Any], json: bool, url: Url, key_file: KeyFile) -> None:
     sent = {field: value for field, value in body.items() if value is not None}
-    with plainly(json), door(settings_or_exit(), url, key_file) as nexus:
+    with plainly(json), door(quiet_settings(), url, key_file) as nexus:
         tenant = nexus.ask("POST", f"{_path(name)}/{verb}", sent)
     if json:
         say_json(tenant)

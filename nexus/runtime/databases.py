@@ -73,10 +73,12 @@ async def open_cell(name: str, url: str, settings: Settings) -> tuple[Cell, list
 async def attach(name: str, url: str, settings: Settings) -> Cell:
     """Connect to a database as it is: for a look, or for work beside the process that prepared it.
 
-    Raises engines.oltp.Unavailable where there is none or it was never prepared.
+    Raises psycopg.OperationalError, at once and with the reason, where there is none or it was prepared with other passwords.
     """
     known = passwords(settings)
-    return Cell(name, await Postgres.open(credentials(url, "nexus_app", known.app), fast=1), credentials(url, "nexus_owner", known.owner))
+    app_url = credentials(url, "nexus_app", known.app)
+    async with await psycopg.AsyncConnection.connect(app_url, connect_timeout=5):
+        return Cell(name, await Postgres.open(app_url, fast=1), credentials(url, "nexus_owner", known.owner))
 
 
 async def open_cells(url: str, settings: Settings) -> tuple[Cells, list[str]]:

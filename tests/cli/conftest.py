@@ -21,7 +21,9 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner
 
+from nexus.cli import app
 from nexus.engines.oltp.embedded import running_url
 from tests.process.conftest import PATIENCE, ROOT, Nexus, alive, below, free_port, until
 
@@ -50,11 +52,22 @@ class Cli:
     def data(self) -> Path:
         return self.nexus.folder / "data"
 
+    def environment(self, **more: str) -> dict[str, str]:
+        return self.nexus.environment(NEXUS_STANDBY="0", **more)
+
     def __call__(self, *arguments: str, stdin: str = "", **environment: str) -> Said:
-        """Run a command to its end, its output no terminal."""
+        """Run a command to its end, in this process, which spares it from loading everything again."""
+        kept = {name: None for name in os.environ if name.startswith("NEXUS_")}
+        given = kept | {name: value for name, value in self.environment(**environment).items() if name.startswith("NEXUS_")}
+        done = CliRunner().invoke(app, list(arguments), input=stdin, env=given)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+        return Said(done.exit_code, done.stdout, done.stderr)
+
+    def process(self, *arguments: str, stdin: str = "", **environment: str) -> Said:
+        """Run a command to its end as a process of its own, its output no terminal."""
         done = subprocess.run(
             [sys.executable, "-m", "nexus", *arguments],
-            env=self.nexus.environment(NEXUS_STANDBY="0", **environment),
+            env=self.environment(**environment),
             cwd=ROOT,
             input=stdin,
             capture_output=True,
@@ -92,7 +105,7 @@ class Cli:
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
             [sys.executable, "-m", "nexus", *arguments],
-            env=self.nexus.environment(NEXUS_STANDBY="0", TERM="xterm", COLUMNS="120", NO_COLOR="1"),
+            env=self.environment(TERM="xterm", COLUMNS="120", NO_COLOR="1"),
             cwd=ROOT,
             stdin=theirs,
             stdout=theirs,

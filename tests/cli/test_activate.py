@@ -60,7 +60,7 @@ def test_a_plan_does_nothing(cli: Cli) -> None:
 
 
 def test_names_every_field_that_is_wrong_and_does_nothing(cli: Cli) -> None:
-    said = cli("activate", "--name", "Wrong", "--industry", "restaurnt", "--country", "Nigeria", "--owner-name", "Ade")
+    said = cli.process("activate", "--name", "Wrong", "--industry", "restaurnt", "--country", "Nigeria", "--owner-name", "Ade")
 
     assert (said.code, said.out) == (1, "")
     assert said.err.splitlines()[0] == "Refused:"

@@ -43,7 +43,7 @@ def test_what_a_script_reads_has_json() -> None:
 
 
 def test_says_its_version(alone: Cli) -> None:
-    assert alone("--version").out == f"nexus {__version__}\n"
+    assert alone.process("--version").out == f"nexus {__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_wrong_usage_is_2(alone: Cli, arguments: list[str]) -> None:
     said = alone(*arguments)
 
     assert (said.code, said.out) == (2, "")
-    assert said.err
+    assert "Usage: " in said.err
 
 
 def test_a_setting_that_is_none_is_2_and_named(alone: Cli) -> None:
@@ -64,7 +64,7 @@ def test_a_setting_that_is_none_is_2_and_named(alone: Cli) -> None:
 
 
 def test_a_database_that_is_away_is_one_line(alone: Cli) -> None:
-    said = alone("migrate", "status", NEXUS_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    said = alone.process("migrate", "status", NEXUS_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
 
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("The database cannot be reached: ")

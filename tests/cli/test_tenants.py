@@ -35,7 +35,7 @@ def test_list_and_show(cli: Cli) -> None:
 def test_suspend_and_resume(cli: Cli) -> None:
     key = cli.activate("to-suspend")["credentials"]["api_key"]
 
-    said = cli("tenants", "suspend", "to-suspend", "--reason", "The invoice is open")
+    said = cli.process("tenants", "suspend", "to-suspend", "--reason", "The invoice is open")
 
     assert (said.code, said.out) == (0, "to suspend (to-suspend) is suspended.\n")
     assert works(cli, key) == 403

@@ -14,8 +14,8 @@ from rich.markup import escape
 from nexus.cli.databases import main_url
 from nexus.cli.doctor import cells, control, here
 from nexus.cli.doctor.findings import Finding, Tell, odd, wrong
-from nexus.cli.output import Json, err, out, run, say_json, table
-from nexus.cli.up import fail, settings_or_exit
+from nexus.cli.output import Json, err, out, quiet_settings, run, say_json, table
+from nexus.cli.up import fail
 from nexus.config import Settings
 from nexus.engines.oltp import Unavailable
 from nexus.engines.oltp.embedded import AlreadyRunning as FolderTaken
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def doctor(json: Json = False) -> None:
         """Look at settings, data folder, databases, cells, events and audit, and say what is odd and what to do; exit code 1 if something is wrong."""
-        settings = settings_or_exit()
+        settings = quiet_settings()
         found = run(examined(settings), json)
         wrongs = sum(one.state == "wrong" for one in found)
         if json:

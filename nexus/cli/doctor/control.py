@@ -88,7 +88,7 @@ async def _migrations(node: Node, tell: Tell) -> None:
     groups = await node.migrator.status()
     behind = sum(len(group.behind) for group in groups)
     for group in groups:
-        if group.error:
+        if group.error and group.behind:
             about = f"migration of {group.service} in {group.cell}"
             tell(wrong(about, f"{group.tenants} stay at version {group.version}: {group.error}", "mend it, then nexus migrate"))
     if behind:
