@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nexus import __version__
-from nexus.cli import activate, audit, doctor, events, migrate, new, tenants, up
+from nexus.cli import activate, audit, doctor, events, migrate, new, openapi, tenants, up
 
 app = typer.Typer(
     name="nexus", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="NEXUS Business Operating System."
@@ -36,5 +36,6 @@ tenants.register(app)
 migrate.register(app)
 doctor.register(app)
 new.register(app)
+openapi.register(app)
 audit.register(app)
 events.register(app)

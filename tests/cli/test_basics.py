@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,3 +83,19 @@ def test_an_address_where_nobody_is(alone: Cli) -> None:
     said = alone("tenants", "list", "--url", "http://127.0.0.1:1", "--key-file", str(key))
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("NEXUS at http://127.0.0.1:1 does not answer: ")
+
+
+def test_the_document_needs_no_server(alone: Cli, tmp_path: Path) -> None:
+    whole, part = alone.process("openapi"), alone("openapi", "--service", "crm", "-o", str(tmp_path / "crm.json"))
+
+    document = whole.json()
+    assert (whole.code, document["openapi"]) == (0, "3.1.0")
+    assert {"/api/v1/activate", "/api/v1/crm/leads/{id}/convert"} <= set(document["paths"])
+    paths = json.loads((tmp_path / "crm.json").read_text())["paths"]
+    assert part.code == 0
+    assert paths
+    assert all(path.startswith("/api/v1/crm/") for path in paths)
+    unknown = alone("openapi", "--service", "crn")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert unknown.err.startswith("There is no service 'crn'; there are auth, crm")
+    assert not alone.data.exists()
