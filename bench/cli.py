@@ -13,16 +13,14 @@ from pathlib import Path
 
 from bench.counts import Count, counts
 from bench.ground import Ground
-from bench.jobs import CREATE, GET, JOBS, LIST, LIST_50, NEW, Job, Requests
-from bench.limit import Limit, Pgbench, Script, create_script, get_script, list_script
+from bench.jobs import JOBS, Job, Requests
+from bench.limit import Limit, Pgbench, script_of
 from bench.load import has_wrk
 from bench.measure import Round, Rounds, one_round
+from bench.others import Others, at_half
 from bench.processes import prefer
-from bench.report import Demand, Measured, demands, out, table
+from bench.report import Demand, Measured, demands, others, out, table
 from bench.sides import Naive, Nexus, Side, Size
-from nexus.core.ids import uuid7
-from nexus.core.tx import Actor, Tenant
-from nexus.surfaces.calling import Caller
 
 HERE = Path(__file__).parent
 
@@ -53,14 +51,18 @@ class Run:
         counted = await counts(self.ground, str(self.nexus.folder))
         wanted = [job for job in JOBS if not self.options.only or job.name.split()[0] in self.options.only.split(",")]
         measured = [await self.job(job, sides, counted.get(job.name)) for job in wanted]
+        found = await at_half(self.nexus, self.ground, self.requests, measured, self.options.seconds)
+        if not self.options.only:
+            found += await Others(self.nexus, self.ground, self.options.quick).run()
         table(measured)
-        demands(self.demands)
+        others(found)
+        demands([*self.demands, *(wanted for one in found if (wanted := one.demand()))])
 
     async def job(self, job: Job, sides: list[Side], count: Count | None) -> Measured:
         """All rounds of one job, the sides taking turns."""
         results = {side.name: Rounds() for side in sides}
         limits: list[Limit] = []
-        script = self.script(job)
+        script = None if job.once else await script_of(job, self.nexus.schema, self.size.contacts)
         for n in range(self.options.rounds + 1):
             for side in sides:
                 done = await self.round(job, side, 1.0 if n == 0 else self.options.seconds)
@@ -79,20 +81,6 @@ class Run:
         """One round."""
         file = self.requests.file(job, side.name, round(self.options.seconds * 1_200))
         return await one_round(side, self.ground, file, seconds)
-
-    def script(self, job: Job) -> Script | None:
-        """What the limit runs for a job; a command of several round trips has no such thing."""
-        if job is GET:
-            return get_script(self.size.contacts)
-        if job is LIST_50:
-            return list_script(self.size.contacts, LIST)
-        if job is CREATE:
-            import json
-
-            tenant = Tenant(uuid7(), "bench", "Bench", "NG", "NGN", "Africa/Lagos", "en")
-            caller = Caller(tenant, self.nexus.schema, "main", Actor(uuid7(), "user:Ade"), None, key_id=uuid7())
-            return create_script(json.dumps(NEW).encode(), caller)
-        return None
 
     def demand(self, job: Job, nexus: Rounds, naive: Rounds | None, limits: list[Limit], count: Count | None) -> None:
         """What the issue wants of this job."""

@@ -19,6 +19,7 @@ DURABLE: Final = {
     "max_wal_size": "4GB",
     "checkpoint_timeout": "30min",
     "max_connections": "120",
+    "track_commit_timestamp": "on",  # to know when a reaction's cause became true
 }
 
 CONTACTS: Final = """

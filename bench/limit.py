@@ -7,39 +7,40 @@ one transaction of the script, so that what makes new arguments (one statement o
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import re
 import resource
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.ground import Ground
+from bench.ground import Ground, contact_id
+from bench.jobs import Job
 from bench.processes import cpu
 from nexus.core.ids import uuid7
 from nexus.core.service import installed
+from nexus.core.tx import Actor, Tenant
+from nexus.engines.oltp import Call, Result, Unavailable
 from nexus.engines.oltp.embedded import _binaries
-from nexus.services.crm.entities import Contact
-from nexus.surfaces.calling import Caller
-from nexus.surfaces.permissions import Rights, rights_of
-from nexus.surfaces.reads import get_statement, list_request, list_statement
-from nexus.surfaces.shapes import shape_of
-from nexus.surfaces.sql import Compiled
-from nexus.surfaces.wire import wire_of
-from nexus.surfaces.writes import create_statement
+from nexus.runtime.app import App
+from nexus.surfaces.calling import Caller, Host
+from nexus.surfaces.permissions import rights_of
+from nexus.surfaces.rest import Rest
 
 BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A statement of NEXUS, and SQL for each of its parameters; `fresh` arguments are made anew for every request."""
+    """SQL of NEXUS, and SQL for each of its arguments; `fresh` arguments are made anew for every request."""
 
-    statement: Compiled
-    arguments: Mapping[str, str]
+    text: str
+    arguments: Sequence[str]
     fresh: bool
 
 
@@ -53,76 +54,102 @@ class Limit:
     client: float
 
 
-def owner_rights() -> Rights:
-    """Those of the owner's key."""
-    installed()
-    return rights_of(frozenset(["auth.owner"]), frozenset("*"))
+class _Recorder:
+    """A database that answers nothing: it takes down what it is asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    async def run(self, schema: str | None, *calls: Call, **how: Any) -> list[Result]:
+        self.calls += calls
+        raise Unavailable("only taken down")
 
 
-def get_script(contacts: int) -> Script:
-    """Get one."""
-    statement = get_statement(shape_of(Contact), owner_rights(), None, ())
-    return Script(statement, {"id": _CONTACT.format(count=contacts)}, fresh=False)
+class _Host:
+    """What the surfaces need of a process."""
+
+    def __init__(self) -> None:
+        self.database = _Recorder()
+
+    def oltp(self, cell: str) -> Any:
+        return self.database
+
+    def wake(self, cell: str) -> None:
+        """Nobody waits."""
+
+
+async def sent_for(schema: str, line: str, key: str) -> Call:
+    """What NEXUS sends to its database for a request of the bench, by a caller with the owner's rights."""
+    tenant = Tenant(UUID(schema.removeprefix("t_")), "bench", "Bench", "NG", "NGN", "Africa/Lagos", "en")
+    rights = rights_of(frozenset(["auth.owner"]), frozenset("*"))
+    caller = Caller(tenant, schema, "main", Actor(uuid7(), "user:Ade"), rights, key_id=uuid7())
+
+    async def authenticate(token: str) -> Caller:
+        return caller
+
+    host = _Host()
+    app = App(Rest(cast(Host, host), installed().values()), authenticate, [], body_limit=1 << 20)
+    method, target, *body = line.split("\t")
+    path, _, query = target.partition("?")
+    headers = [(b"authorization", b"Bearer x"), (b"idempotency-key", key.encode())]
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": headers}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body[0].encode() if body else b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        """The answer is that the database is away."""
+
+    logging.getLogger("nexus.app").disabled = True
+    await app(scope, receive, send)
+    logging.getLogger("nexus.app").disabled = False
+    (call,) = host.database.calls
+    return call
 
 
 _CONTACT = (
     "(SELECT ('0189' || lpad(to_hex(n), 8, '0') || '70008' || substr(md5(n::text), 1, 15))::uuid::text"
     " FROM (SELECT 1 + (random() * ({count} - 1))::int + {{i}} * 0 AS n) x)"
 )
+_HEX = "replace(gen_random_uuid()::text, '-', '')"
+_NEW = f"('019f' || substr({_HEX}, 5, 8) || '7' || substr({_HEX}, 14, 3) || '8' || substr({_HEX}, 18, 15))::uuid::text"
+_KEY = "bench-key-of-the-limit"
+_ID = re.compile(r'"id":"([0-9a-f-]{36})"')
 
 
-def list_script(contacts: int, query: list[tuple[str, str]]) -> Script:
-    """A page after a cursor."""
-    shape, rights = shape_of(Contact), owner_rights()
-    cursor = _cursor_of(query)
-    request = list_request(shape, rights, [*query, ("cursor", cursor)])
-    arguments = {name: _literal(value) for name, value in request.values.items()} | {"k0": _CONTACT.format(count=contacts)}
-    return Script(list_statement(shape, rights, request), arguments, fresh=False)
+async def script_of(job: Job, schema: str, contacts: int) -> Script:
+    """The SQL of a job. Where the request named a contact, every run names another; a new record gets an id and a key of its own."""
+    line = next(job.lines("NEXUS", contacts)).replace("{n}", "limit")
+    statement, given = await sent_for(schema, line, _KEY)
+    named = {contact_id(n): n for n in range(1, contacts + 1)} if job.name != "create one" else {}
+    arguments: list[str] = []
+    for one in given:
+        text = None if one is None else one.decode()
+        if text in named:
+            arguments.append(_CONTACT.format(count=contacts))
+        elif text == _KEY:
+            arguments.append("gen_random_uuid()::text")
+        elif text is not None and text.startswith(("[{", "{")) and (id := _ID.search(text)):
+            arguments.append(f"replace({_literal(text)}, '{id[1]}', {_NEW})")
+        else:
+            arguments.append(_literal(text))
+    return Script(statement.text.replace("{s}", schema), arguments, fresh=job.name == "create one")
 
 
-def _cursor_of(query: list[tuple[str, str]]) -> str:
-    from nexus.surfaces.reads import encode_cursor
-
-    order = tuple((part.removeprefix("-"), part.startswith("-")) for part in dict(query)["sort"].split(","))
-    return encode_cursor(json.dumps(["x"]).encode(), order).decode()
-
-
-def _literal(value: object) -> str:
+def _literal(value: str | None) -> str:
     """A constant, its colons written so that pgbench does not take what follows for a variable."""
     if value is None:
         return "NULL::text"
-    return "E'" + str(value).replace("\\", "\\\\").replace("'", "''").replace(":", "\\x3a") + "'"
+    return "E'" + value.replace("\\", "\\\\").replace("'", "''").replace(":", "\\x3a") + "'"
 
 
-def create_script(body: bytes, caller: Caller) -> Script:
-    """Create one, with its journal and idempotency rows."""
-    wire = wire_of(Contact)
-    record = wire.create.decode(body)
-    wire.normalise(record, caller.tenant.country)
-    id, row = wire.row(record)
-    cause = caller.cause()
-    made = "replace(gen_random_uuid()::text, '-', '')"
-    id_ = f"('019f' || substr({made}, 5, 8) || '7' || substr({made}, 14, 3) || '8' || substr({made}, 18, 15))::uuid::text"
-    arguments = {
-        "rows": f"replace({_literal('[' + row.decode() + ']')}, '{id}', {id_})",
-        "audit": _literal(cause.audit_head("crm.contact:create", "crm.contact").decode()),
-        "event": _literal(cause.event_head("crm.contact.created").decode()),
-        "me": _literal(caller.actor.id or uuid7()),
-        "key": "gen_random_uuid()::text",
-        "hash": _literal("\\x" + "ab" * 32),
-    }
-    return Script(create_statement(Contact, owner_rights(), many=False, keyed=True), arguments, fresh=True)
-
-
-def text_of(script: Script, schema: str) -> str:
+def text_of(script: Script) -> str:
     """The script as pgbench reads it."""
-    names = script.statement.names
-    sql = script.statement.statement.text.replace("{s}", schema)
-    columns = [f"{script.arguments[name].replace('{i}', str(i))} AS {name}_{i}" for i in range(BATCH) for name in names]
+    columns = [f"{sql.replace('{i}', str(i))} AS a{n}_{i}" for i in range(BATCH) for n, sql in enumerate(script.arguments, 1)]
     made = "SELECT " + ",\n  ".join(columns) + " \\gset"
     lines = [made] if script.fresh else [f"\\if :fresh = 0\n{made}\n\\endif", "\\set fresh (:fresh + 1) % 20"]
     for i in range(BATCH):
-        one = re.sub(r"\$(\d+)", lambda match, i=i: f":{names[int(match[1]) - 1]}_{i}", sql)  # type: ignore[misc]
+        one = re.sub(r"\$(\d+)", rf":a\1_{i}", script.text)
         lines += ["\\startpipeline", "SELECT pg_catalog.set_config('role', :role, true);", one + ";", "\\endpipeline"]
     return "\n".join([*lines, ""])
 
@@ -154,7 +181,7 @@ class Pgbench:
         """Requests a second with this many clients."""
         given = conninfo_to_dict(self._ground.url("nexus"))
         file = self._ground.folder / "limit.sql"
-        file.write_text(text_of(script, self._schema))
+        file.write_text(text_of(script))
         place = ["-h", str(given["host"]), "-p", str(given["port"]), "-U", "nexus_limit", "nexus"]
         how = ["-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(max(1, round(seconds))), "-f", str(file)]
         how += ["-D", f"role={self._schema}", "-D", "fresh=0"]

@@ -33,6 +33,22 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """One figure, and what is wanted of it where something is."""
+
+    what: str
+    value: float
+    unit: str
+    note: str = ""
+    wanted: float | None = None
+    at_least: bool = False
+
+    def demand(self) -> Demand | None:
+        """As the report lists it."""
+        return None if self.wanted is None else Demand(self.what, self.value, self.wanted, self.at_least, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """A job with what each side made of it."""
 
@@ -68,10 +84,24 @@ def table(measured: Iterable[Measured]) -> None:
     out.print(shown)
 
 
+def _figure(value: float) -> str:
+    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+
+
 def _row(rounds: Rounds) -> tuple[str, ...]:
     failed = f" ({rounds.errors} failed)" if rounds.errors else ""
     figures = (f"{rounds.of(name):.{digits}f}" for name, digits in (("p50", 2), ("p99", 1), ("server", 0), ("database", 0)))
     return (f"{rounds.of('rate'):,.0f}{failed}", *figures)
+
+
+def others(found: Iterable[Other]) -> None:
+    """The figures that are no load of small requests."""
+    shown = Table(title="other jobs; medians", title_justify="left")
+    for name in ("job", "measured", "note"):
+        shown.add_column(name, justify="right" if name == "measured" else "left")
+    for one in found:
+        shown.add_row(one.what, f"{_figure(one.value)}{one.unit}", one.note)
+    out.print(shown)
 
 
 def demands(wanted: Iterable[Demand]) -> None:
@@ -83,5 +113,5 @@ def demands(wanted: Iterable[Demand]) -> None:
         sign = "≥" if one.at_least else "≤"
         ratio = one.value / one.wanted if one.wanted else float("nan")
         mark = "[green]reached[/]" if one.reached else f"[red]not reached[/] ({ratio:.2f} of it)"
-        shown.add_row(one.what, f"{sign} {one.wanted:g}{one.unit}", f"{one.value:,.3g}{one.unit}", mark)
+        shown.add_row(one.what, f"{sign} {one.wanted:g}{one.unit}", f"{_figure(one.value)}{one.unit}", mark)
     out.print(shown)

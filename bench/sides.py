@@ -74,10 +74,9 @@ class Nexus:
 
     name = "NEXUS"
 
-    def __init__(self, ground: Ground, size: Size, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, ground: Ground, size: Size) -> None:
         self._ground = ground
         self._size = size
-        self._environment = dict(environment or {})
         self._process: Process | None = None
         self.url = ""
         self.headers: Mapping[str, str] = {}
@@ -98,19 +97,23 @@ class Nexus:
 
     async def start(self) -> None:
         """Start it, activate a business, fill its tables."""
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        environment = {"NEXUS_PORT": str(port), "NEXUS_DATA": str(self.folder)}
-        environment |= {"NEXUS_DATABASE_URL": await own_database(self._ground.url())}
-        began = time.monotonic()
-        command = [sys.executable, *os.environ.get("BENCH_SERVE", "-m nexus serve").split()]
-        self._process = Process(command, environment | self._environment, self._ground.folder / "nexus.log")
-        await self._process.ready(f"{self.url}/healthz")
-        self.started = time.monotonic() - began
-        self.operator = {"authorization": f"Bearer {(self.folder / 'operator.key').read_text().strip()}"}
+        await self.restart({})
         self.activated = await self.activate(BUSINESS)
         self.schema = "t_" + self.activated["tenant"]["id"].replace("-", "")
         self.headers = {"Authorization": f"Bearer {self.activated['credentials']['api_key']}", "Idempotency-Key": "bench-{n}"}
+
+    async def restart(self, more: Mapping[str, str]) -> None:
+        """Start the process, with more settings; what was measured before must have been stopped."""
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        environment = {"NEXUS_PORT": str(port), "NEXUS_DATA": str(self.folder), **more}
+        environment |= {"NEXUS_DATABASE_URL": await own_database(self._ground.url())}
+        began = time.monotonic()
+        command = [sys.executable, "-m", "nexus", "serve"]
+        self._process = Process(command, environment, self._ground.folder / "nexus.log")
+        await self._process.ready(f"{self.url}/healthz")
+        self.started = time.monotonic() - began
+        self.operator = {"authorization": f"Bearer {(self.folder / 'operator.key').read_text().strip()}"}
 
     async def activate(self, business: Mapping[str, Any]) -> dict[str, Any]:
         """Activate a business."""
