@@ -80,6 +80,7 @@ class _Host:
 
 async def sent_for(schema: str, line: str, key: str) -> Call:
     """What NEXUS sends to its database for a request of the bench, by a caller with the owner's rights."""
+    services = installed()  # first: rights are kept as they were when first asked for
     tenant = Tenant(UUID(schema.removeprefix("t_")), "bench", "Bench", "NG", "NGN", "Africa/Lagos", "en")
     rights = rights_of(frozenset(["auth.owner"]), frozenset("*"))
     caller = Caller(tenant, schema, "main", Actor(uuid7(), "user:Ade"), rights, key_id=uuid7())
@@ -88,7 +89,7 @@ async def sent_for(schema: str, line: str, key: str) -> Call:
         return caller
 
     host = _Host()
-    app = App(Rest(cast(Host, host), installed().values()), authenticate, [], body_limit=1 << 20)
+    app = App(Rest(cast(Host, host), services.values()), authenticate, [], body_limit=1 << 20)
     method, target, *body = line.split("\t")
     path, _, query = target.partition("?")
     headers = [(b"authorization", b"Bearer x"), (b"idempotency-key", key.encode())]
