@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -150,6 +151,8 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
                 say(Ready(url, time.monotonic() - began, key_file, key_file.read_text().strip() if made else None, findings))
 
             async with _working(settings, node, TARGETS[target], url) as app:
+                gc.collect()
+                gc.freeze()  # what is loaded stays: no collection need look at it again
                 await _Server(_configuration(app), ready).serve(sockets=[listening])
 
 
@@ -184,6 +187,7 @@ def _configuration(app: App) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # nothing here asks for the caller's address
         timeout_graceful_shutdown=10,
     )
 

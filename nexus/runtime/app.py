@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import time
@@ -22,6 +23,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 API: Final = "/api/v1/"
 _CORRELATION = re.compile(rb"^[A-Za-z0-9._:-]{1,128}$")
+_PROCESS: Final = uuid7().hex
+_numbers: Final = itertools.count(1)
+"""A request that brings no id gets that of the process with a number: unique as well, and made in no time."""
 _log = logging.getLogger("nexus.app")
 
 
@@ -46,7 +50,7 @@ class Raw:
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
-        self.correlation = given.decode() if _CORRELATION.match(given) else str(uuid7())
+        self.correlation = given.decode() if _CORRELATION.match(given) else f"{_PROCESS}-{next(_numbers):x}"
         self._receive = receive
         self._limit = limit
 
