@@ -121,19 +121,28 @@ async def measure(options: argparse.Namespace) -> None:
 def main() -> int:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("jobs", "tenants"), default="jobs", help="the jobs, or many tenants in one cell")
     parser.add_argument("--quick", action="store_true", help="a short run: fewer rows, one round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="of each round")
     parser.add_argument("--contacts", type=int, default=100_000)
-    parser.add_argument("--tenants", type=int, default=20, help="other businesses in the cell")
+    parser.add_argument("--tenants", type=int, help="other businesses in the cell (20), or how many to make (500)")
     parser.add_argument("--only", default="", help="first words of jobs, with commas: get,list")
     parser.add_argument("--no-naive", action="store_true")
     parser.add_argument("--folder", help="where the database lies (a real disk, reachable for nobody where you are root)")
     options = parser.parse_args()
+    many = options.what == "tenants"
     if options.quick:
-        options.rounds, options.seconds, options.contacts, options.tenants = 1, 2, 20_000, 3
+        options.rounds, options.seconds, options.contacts = 1, 2, 20_000
+    if options.tenants is None:
+        options.tenants = {(True, False): 500, (True, True): 10, (False, False): 20, (False, True): 3}[many, options.quick]
     prepare()
-    asyncio.run(measure(options))
+    if many:
+        from bench import tenants
+
+        asyncio.run(tenants.measure(options))
+    else:
+        asyncio.run(measure(options))
     return 0
 
 

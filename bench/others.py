@@ -31,7 +31,6 @@ class Others:
     async def run(self) -> list[Other]:
         """All of them."""
         found = [await self.bulk(), *await self.importing(), await self.reaction(), await self.standby()]
-        self._nexus.stop()
         await self._nexus.restart({"NEXUS_STANDBY": "0"})
         found.append(await self.cold())
         return found

@@ -94,9 +94,9 @@ def _row(rounds: Rounds) -> tuple[str, ...]:
     return (f"{rounds.of('rate'):,.0f}{failed}", *figures)
 
 
-def others(found: Iterable[Other]) -> None:
+def others(found: Iterable[Other], title: str = "other jobs; medians") -> None:
     """The figures that are no load of small requests."""
-    shown = Table(title="other jobs; medians", title_justify="left")
+    shown = Table(title=title, title_justify="left")
     for name in ("job", "measured", "note"):
         shown.add_column(name, justify="right" if name == "measured" else "left")
     for one in found:

@@ -75,7 +75,7 @@ class Nexus:
     name = "NEXUS"
 
     def __init__(self, ground: Ground, size: Size) -> None:
-        self._ground = ground
+        self.ground = ground
         self._size = size
         self._process: Process | None = None
         self.url = ""
@@ -84,6 +84,8 @@ class Nexus:
         self.operator: Mapping[str, str] = {}
         self.activated: dict[str, Any] = {}
         self.started = 0.0
+        """Seconds until it answered."""
+        self.environment: dict[str, str] = {}
 
     @property
     def pid(self) -> int:
@@ -93,24 +95,24 @@ class Nexus:
     @property
     def folder(self) -> Path:
         """Its data folder, with the passwords of its roles."""
-        return self._ground.folder / "nexus"
+        return self.ground.folder / "nexus"
 
-    async def start(self) -> None:
-        """Start it, activate a business, fill its tables."""
-        await self.restart({})
+    async def start(self, more: Mapping[str, str] | None = None) -> None:
+        """Start it, and activate a business."""
+        await self.restart(more or {})
         self.activated = await self.activate(BUSINESS)
         self.schema = "t_" + self.activated["tenant"]["id"].replace("-", "")
         self.headers = {"Authorization": f"Bearer {self.activated['credentials']['api_key']}", "Idempotency-Key": "bench-{n}"}
 
     async def restart(self, more: Mapping[str, str]) -> None:
-        """Start the process, with more settings; what was measured before must have been stopped."""
+        """Stop the process where it runs, and start it with more settings."""
+        self.stop()
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        environment = {"NEXUS_PORT": str(port), "NEXUS_DATA": str(self.folder), **more}
-        environment |= {"NEXUS_DATABASE_URL": await own_database(self._ground.url())}
+        self.environment = {"NEXUS_DATA": str(self.folder), "NEXUS_DATABASE_URL": await own_database(self.ground.url())}
         began = time.monotonic()
         command = [sys.executable, "-m", "nexus", "serve"]
-        self._process = Process(command, environment, self._ground.folder / "nexus.log")
+        self._process = Process(command, {**self.environment, **more, "NEXUS_PORT": str(port)}, self.ground.folder / "nexus.log")
         await self._process.ready(f"{self.url}/healthz")
         self.started = time.monotonic() - began
         self.operator = {"authorization": f"Bearer {(self.folder / 'operator.key').read_text().strip()}"}
@@ -127,8 +129,8 @@ class Nexus:
         for entity, rows, count in ((Contact, CONTACTS, self._size.contacts), (Lead, LEADS, self._size.leads)):
             more, values = defaults(entity, rows)
             text = rows.format(table=f"{self.schema}.{entity.__tablename__}", count=count, more=more, values=values)
-            await self._ground.sql(text, "nexus")
-        await self._ground.sql(f"ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
+            await self.ground.sql(text, "nexus")
+        await self.ground.sql(f"ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
 
     async def counters(self) -> tuple[int, int] | None:
         said = await ask(f"{self.url}/metrics")
@@ -138,7 +140,7 @@ class Nexus:
 
     async def settle(self) -> None:
         for _ in range(600):
-            if (await self._ground.sql("SELECT NOT EXISTS (SELECT FROM nexus_cell.journal)", "nexus"))[0][0]:
+            if (await self.ground.sql("SELECT NOT EXISTS (SELECT FROM nexus_cell.journal)", "nexus"))[0][0]:
                 return
             await asyncio.sleep(0.05)
         raise RuntimeError("the relay does not come to an end")
