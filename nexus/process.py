@@ -24,6 +24,7 @@ from nexus.activation.platform import Site
 from nexus.config import Settings
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.runtime.app import App
+from nexus.runtime.connection import Connection
 from nexus.runtime.databases import open_cells, own_database
 from nexus.runtime.node import Node
 from nexus.runtime.operator import keep_operator_key
@@ -181,7 +182,7 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
 def _configuration(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         access_log=False,

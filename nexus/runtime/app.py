@@ -127,11 +127,19 @@ class App:
             return
         if scope["type"] != "http":
             return
+        raw = self.raw(scope, receive)
+        await send_response(send, raw, await self.respond(raw))
+
+    def raw(self, scope: Scope, receive: Receive) -> Raw:
+        """A request as ASGI brings it: method, path, query string and headers are what is looked at."""
+        return Raw(scope, receive, self._body_limit)
+
+    async def respond(self, raw: Raw) -> Response:
+        """`answer`, with its time taken down."""
         began = time.perf_counter()
-        raw = Raw(scope, receive, self._body_limit)
         response = await self.answer(raw)
         self._observe(raw.method, response.status, time.perf_counter() - began)
-        await _send(send, raw, response)
+        return response
 
     async def answer(self, raw: Raw) -> Response:
         """The response to a request; a refusal as a problem, a bug as a 500 with the request's id and nothing else."""
@@ -179,7 +187,8 @@ class App:
         return None
 
 
-async def _send(send: Send, raw: Raw, response: Response) -> None:
+async def send_response(send: Send, raw: Raw, response: Response) -> None:
+    """Send a response the way of ASGI."""
     headers = [*response.headers, (b"x-request-id", raw.correlation.encode())]
     if response.stream is None:
         headers.append((b"content-length", str(len(response.body)).encode()))

@@ -1,0 +1,162 @@
+"""A connection of the HTTP server: uvicorn's, with a short way for what nearly every request is.
+
+A request of HTTP/1.1 without a body, or with a small one that has arrived, whose response is one piece, needs neither ASGI's messages nor an
+object of its own for each of them: its response is written at once. Everything else goes uvicorn's way: streams, chunked or large bodies, `Expect`, requests
+sent before the last one is answered. Measured in docs/decisions/0020-hot-path.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from nexus.runtime.app import App, Raw, Send, send_response
+from nexus.surfaces.rest.message import Response
+
+__all__ = ["Connection"]
+
+SMALL: Final = 64 * 1024
+"""Bytes of a body that is waited for before the request begins."""
+
+
+class _Brief(RequestResponseCycle):
+    """Stands where uvicorn keeps the request that is being answered, so that it queues what comes after it."""
+
+    message_event = asyncio.Event()  # nobody waits for it
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.response_complete = False
+        self.disconnected = False
+        self.keep_alive = keep_alive
+
+
+class Connection(HttpToolsProtocol):
+    """One connection of a client."""
+
+    scope: Any
+    _brief: _Brief | None = None
+    """The request whose body is still coming, if it goes the short way."""
+    _parts: list[bytes]
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_headers_complete(self) -> None:
+        size = self._size()
+        if size is None or not isinstance(self.app, App) or not (self.cycle is None or self.cycle.response_complete):
+            self._long_way()
+            return
+        self.cycle = brief = _Brief(self.parser.should_keep_alive())
+        if size:
+            self._brief, self._parts = brief, []
+        else:
+            self._begin(brief, b"")
+
+    def _size(self) -> int | None:
+        """How long the body is; None for a request that takes the long way."""
+        size = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                if not value.isdigit() or len(value) > 8:
+                    return None
+                size = int(value)
+            elif name in (b"transfer-encoding", b"upgrade", b"expect"):
+                return None
+        return size if size <= SMALL and self.url[:1] == b"/" and self.parser.get_http_version() == "1.1" else None
+
+    def _long_way(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self._brief is not None:
+            self._parts.append(body)
+        elif not isinstance(self.cycle, _Brief):
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._brief is not None:
+            brief, self._brief = self._brief, None
+            self._begin(brief, b"".join(self._parts))
+        elif not isinstance(self.cycle, _Brief):
+            super().on_message_complete()
+
+    def _begin(self, brief: _Brief, body: bytes) -> None:
+        path, _, query = self.url.partition(b"?")
+        scope = {
+            "method": self.parser.get_method().decode("ascii"),
+            "path": unquote(path.decode("ascii")),
+            "query_string": query,
+            "headers": self.headers,
+        }
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        task = self.loop.create_task(self._answer(brief, scope, receive))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _answer(self, brief: _Brief, scope: dict[str, Any], receive: Any) -> None:
+        app = cast(App, self.app)
+        raw = app.raw(scope, receive)
+        response = await app.respond(raw)
+        try:
+            if response.stream is None:
+                self._finish(brief, raw, response)
+            else:
+                await self._stream(brief, scope, raw, response)
+        except Exception:
+            self.logger.exception("a response could not be sent: %s %s", raw.method, raw.path)
+            self.transport.close()
+
+    def _finish(self, brief: _Brief, raw: Raw, response: Response) -> None:
+        brief.response_complete = True
+        if brief.disconnected or self.transport.is_closing():
+            return
+        self.transport.write(self._written(brief, raw, response))
+        if not brief.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _written(self, brief: _Brief, raw: Raw, response: Response) -> bytes:
+        """The response as it goes over the wire."""
+        headers = [*self.server_state.default_headers, *response.headers, (b"x-request-id", raw.correlation.encode())]
+        if response.status not in (204, 304):
+            headers.append((b"content-length", b"%d" % len(response.body)))
+        if not brief.keep_alive:
+            headers.append((b"connection", b"close"))
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
+            raise RuntimeError("a header of a response holds the end of a line")
+        body = b"" if raw.method == "HEAD" or response.status in (204, 304) else response.body
+        return b"".join((STATUS_LINE[response.status], head, b"\r\n", body))
+
+    async def _stream(self, brief: _Brief, scope: dict[str, Any], raw: Raw, response: Response) -> None:
+        """Hand over to uvicorn's own way in the middle: it knows how to wait for a slow reader and how to notice one that is gone."""
+        cycle = RequestResponseCycle(
+            scope=cast(Any, scope),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=brief.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body = False
+        cycle.disconnected = brief.disconnected
+        if self.cycle is brief:  # nothing has been sent behind it
+            self.cycle = cycle
+        await send_response(cast(Send, cycle.send), raw, response)
