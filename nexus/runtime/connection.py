@@ -36,6 +36,9 @@ class _Brief(RequestResponseCycle):
 class Connection(HttpToolsProtocol):
     """One connection of a client."""
 
+    app: Any
+    cycle: Any
+    parser: Any
     scope: Any
     _brief: _Brief | None = None
     """The request whose body is still coming, if it goes the short way."""
@@ -106,7 +109,7 @@ class Connection(HttpToolsProtocol):
         self.tasks.add(task)
 
     async def _answer(self, brief: _Brief, scope: dict[str, Any], receive: Any) -> None:
-        app = cast(App, self.app)
+        app: App = self.app
         raw = app.raw(scope, receive)
         response = await app.respond(raw)
         try:
