@@ -15,16 +15,30 @@ from nexus.services.crm.api import (
     CreateQuote,
     DealCreated,
     LeadConverted,
+    LeadCreated,
     LeadUnconverted,
+    LeadUpdated,
     LogActivity,
     MoveDealStage,
     UnconvertLead,
     WinDeal,
 )
 from nexus.services.crm.commands.unconversion import WorkHasGoneOn
-from nexus.services.crm.entities import Account, AccountContact, Activity, Contact, ConversionRecord, Deal, Lead, Quote, StageChange
+from nexus.services.crm.entities import (
+    Account,
+    AccountContact,
+    Activity,
+    Contact,
+    ConversionRecord,
+    Deal,
+    Lead,
+    Quote,
+    ScoreFrequency,
+    ScoringRule,
+    StageChange,
+)
 from nexus.services.crm.rules.stages import NoStage
-from nexus.services.crm.terms import ActivityKind, DealLine, DealStatus, FurtherEmail, LeadStatus
+from nexus.services.crm.terms import ActivityKind, Condition, DealLine, DealStatus, FurtherEmail, LeadStatus, Operator
 from nexus.services.crm.tests.conftest import Sales
 
 EVERYTHING = (Account, AccountContact, Activity, Contact, ConversionRecord, Deal, Lead, Quote, StageChange)
@@ -204,6 +218,26 @@ async def test_undone_the_lead_is_byte_for_byte_what_it_was_and_nothing_is_left(
     assert (again.lead_id, again.deal_id, again.contact_id, again.account_id) == (lead.id, None, None, None)
     meanwhile = await crm.get(Activity, after.activity_id)
     assert (meanwhile.lead_id, meanwhile.deal_id) == (lead.id, None)
+
+
+async def test_what_others_make_of_a_conversion_does_not_stay_with_the_lead(crm: Harness, sales: Sales) -> None:
+    await crm.given(ScoringRule(name="Names a company", points=5, conditions=[Condition(field="company", op=Operator.PRESENT)]))
+    lead = await crm.given(qualified(company="Lagos Foods", source_id=sales.referral.id))
+    await crm.deliver(LeadCreated(id=lead.id))
+    before = await shown(crm, lead)
+    assert before["score"] == 55
+
+    done = await crm.run(ConvertLead(lead_id=lead.id, amount=Decimal(10)))
+    for event in (*crm.emitted, LeadUpdated(id=lead.id, updated_by=crm.caller.actor.id)):
+        await crm.deliver(event)
+    crm.emitted.clear()
+    await crm.run(UnconvertLead(lead_id=lead.id))
+    for event in (*crm.emitted, LeadUpdated(id=lead.id, updated_by=crm.caller.actor.id)):
+        await crm.deliver(event)
+
+    assert await shown(crm, lead) == before
+    assert done.deal_id is not None
+    assert await crm.count(ScoreFrequency) == 0
 
 
 async def test_undone_what_was_known_before_stays_as_it_was(crm: Harness, sales: Sales) -> None:
