@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from babel import Locale
 
@@ -15,6 +16,7 @@ from nexus.activation.documents import is_tree, mapping
 
 LANGUAGES = ("en", "fr", "de", "es", "pt", "sw", "ar")
 """The languages a sentence may be in."""
+MAIN: Final = "~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Where:
 
     country: str
     zone: str | None = None
+    """Of a city; `~` is the main zone of its country."""
     people: bool = False
     """A word for people and things of the country."""
     exact: str | None = None
@@ -47,11 +50,10 @@ def _phrases() -> Phrases[Where]:
 def _known() -> Iterator[tuple[str, Where]]:
     places = vocabulary("places")
     for code, cities in mapping(places["cities"]).items():
-        by_zone = cities if is_tree(cities) else {"~": cities}
+        by_zone = cities if is_tree(cities) else {MAIN: cities}
         for zone, names in by_zone.items():
-            at = countries.country(code).time_zone if zone == "~" else zone
             for name in texts(names):
-                yield name, Where(code, at, city=True)
+                yield name, Where(code, zone, city=True)
     for name, code in grouped(places["demonyms"]):
         yield name, Where(code, people=True)
     for name, code in grouped(places["countries"]):
@@ -73,6 +75,8 @@ def place_of(sentence: Sentence) -> Place | None:
     best = order[0]
     country = _said_after(best, found)
     zone = best.meaning.zone if country is None else None
+    if zone == MAIN:
+        zone = countries.country(best.meaning.country).time_zone
     said = sentence.said(best.start, best.end if country is None else country.end)
     return Place((country or best).meaning.country, zone, said)
 

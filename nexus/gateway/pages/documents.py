@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from html import escape
 from typing import Any, Protocol
@@ -44,18 +45,20 @@ class Documents:
     def __init__(self, services: Mapping[str, Service]) -> None:
         self._services = services
         self._made: dict[str | None, bytes] = {}
+        self._making = asyncio.Lock()
 
     async def openapi(self, raw: Asked) -> Response:
         """`/openapi.json`, `/openapi.json?service=crm`."""
         only(raw.method, "GET", "HEAD")
-        return json(self.encoded(_service(raw.query)), raw.headers)
+        return json(await self.encoded(_service(raw.query)), raw.headers)
 
-    def encoded(self, name: str | None) -> bytes:
-        """A document as JSON. Invalid (422) for a service that is not here."""
+    async def encoded(self, name: str | None) -> bytes:
+        """A document as JSON, made beside the requests that go on. Invalid (422) for a service that is not here."""
         if name is not None and name != CONTROL and name not in self._services:
             raise Invalid.of(FieldError("service", f"is one of {', '.join([CONTROL, *self._services])}"))
-        if name not in self._made:
-            self._made[name] = msgspec.json.encode(api_document(self._services, name))
+        async with self._making:
+            if name not in self._made:
+                self._made[name] = await asyncio.to_thread(lambda: msgspec.json.encode(api_document(self._services, name)))
         return self._made[name]
 
     async def problem(self, raw: Asked) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -39,20 +40,22 @@ class Reference:
         only(raw.method, "GET", "HEAD")
         name = raw.path.removeprefix("/docs").strip("/")
         if name not in self._written:
-            self._written[name] = self._write(name)
+            document: Schema = msgspec.json.decode(await self._documents.encoded(None))
+            self._written[name] = await asyncio.to_thread(write, document, name)
         return json(self._written[name], raw.headers) if name == INDEX else kept(self._written[name], HTML, raw.headers)
 
-    def _write(self, name: str) -> bytes:
-        document: Schema = msgspec.json.decode(self._documents.encoded(None))
-        if name == INDEX:
-            return msgspec.json.encode(_index(document))
-        tags = {tag["name"]: str(tag["description"]) for tag in document["tags"]}
-        if name and name not in tags:
-            raise NotFound(kind="page", id=f"/docs/{name}")
-        body = _tag(document, name, tags[name]) if name else _overview(document)
-        title = f"{name} · NEXUS API" if name else "NEXUS API"
-        whole = f'<div class="docs">{_sidebar(document, name)}<main id="main" class="text">{body}</main></div>'
-        return page(title, whole, styles=("page.css", "docs.css"), scripts=("docs.js",)).encode()
+
+def write(document: Schema, name: str) -> bytes:
+    """A page of the reference: the first one, one of a tag, or the index of the search. NotFound (404)."""
+    if name == INDEX:
+        return msgspec.json.encode(_index(document))
+    tags = {tag["name"]: str(tag["description"]) for tag in document["tags"]}
+    if name and name not in tags:
+        raise NotFound(kind="page", id=f"/docs/{name}")
+    body = _tag(document, name, tags[name]) if name else _overview(document)
+    title = f"{name} · NEXUS API" if name else "NEXUS API"
+    whole = f'<div class="docs">{_sidebar(document, name)}<main id="main" class="text">{body}</main></div>'
+    return page(title, whole, styles=("page.css", "docs.css"), scripts=("docs.js",)).encode()
 
 
 def _index(document: Schema) -> list[dict[str, str]]:

@@ -101,7 +101,17 @@ class Schemas:
         notes += ["unique"] if schema.get("x-unique") else []
         marks = "".join(f'<span class="note">{note}</span>' for note in notes)
         text = prose(str(schema.get("description", "")), block=False)
-        return f"<tr><td><code>{escape(name)}</code></td><td>{self.words(schema)}</td><td>{text} {marks}</td></tr>"
+        of = self._target(str(schema.get("x-refers-to", "")))
+        return f"<tr><td><code>{escape(name)}</code></td><td>{self.words(schema)}{of}</td><td>{text} {marks}</td></tr>"
+
+    def _target(self, name: str) -> str:
+        """Whose id a field holds."""
+        if not name:
+            return ""
+        page = f"/docs/{name}"
+        known = any(address.partition("#")[0] == page for address in self._explained.values())
+        shown = escape(name)
+        return f' of <a href="{page}">{shown}</a>' if known else f" of {shown}"
 
     def values(self) -> str:
         """Everything that was named and not explained elsewhere, and what that names in turn."""

@@ -104,8 +104,6 @@ def _text(field: Field) -> str:
         said.append(f"At most {known.digits[1]} decimals.")
     if field.exact and (known.ge is not None or known.le is not None):
         said.append(_range(known.ge, known.le))
-    if known.refers_to is not None and by_name(known.refers_to) is None:
-        said.append(f"The id of a {known.refers_to}.")
     if known.state:
         said.append("Moved by commands alone.")
     if known.pii is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import inspect
 import itertools
-import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import msgspec
@@ -25,21 +25,30 @@ def summary(text: str | None) -> str:
     return first.split(". ")[0].removesuffix(".")
 
 
-@functools.cache
 def field_docs(kind: type) -> dict[str, str]:
     """The docstrings under a class's fields, which Python does not keep: read from the source where there is one."""
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__[:-1]):
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(one))).body[0]
-        except (OSError, TypeError, SyntaxError):
-            continue
-        members = tree.body if isinstance(tree, ast.ClassDef) else []
-        for member, after in itertools.pairwise(members):
-            told = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
-            if isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name) and isinstance(told, str):
-                found[member.target.id] = paragraphs(told)
+        if one.__module__.startswith("nexus."):
+            found |= _written(one.__module__).get(one.__name__, {})
     return found
+
+
+@functools.cache
+def _written(module: str) -> dict[str, dict[str, str]]:
+    """The docstrings of fields in a module, by class; each module is read once."""
+    try:
+        tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    except (OSError, TypeError):
+        return {}
+    return {one.name: dict(_told(one.body)) for one in ast.walk(tree) if isinstance(one, ast.ClassDef)}
+
+
+def _told(members: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for member, after in itertools.pairwise(members):
+        told = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else None
+        if isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name) and isinstance(told, str):
+            yield member.target.id, paragraphs(told)
 
 
 def components(prefix: str, types: Iterable[Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
