@@ -56,8 +56,10 @@ def filled(text: str, ids: Sequence[UUID]) -> str:
     return _SLOT.sub(lambda found: str(ids[int(found[1], 16) % len(ids)]), text)
 
 
+FAR = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+"""Moments before the first year and after the last one."""
 PLAIN: dict[type[Any], st.SearchStrategy[Any]] = {
-    shape_of.DateTimeType: st.datetimes(timezones=st.just(dt.UTC)),
+    shape_of.DateTimeType: st.one_of(st.datetimes(timezones=st.just(dt.UTC)), st.sampled_from(FAR)),
     shape_of.DateType: st.dates(),
     shape_of.TimeType: st.times(),
     shape_of.BoolType: st.booleans(),
