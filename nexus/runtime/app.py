@@ -57,19 +57,22 @@ class Raw:
     async def body(self) -> bytes:
         """All of the body. TooLarge (413) past the limit, without reading the rest."""
         length = self.headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._limit:
-            raise TooLarge(what="The body", limit=f"{self._limit:,} bytes")
+        self._within_limit(int(length) if length.isdigit() else 0)
         message = await self._receive()
         body: bytes = message.get("body", b"")
+        self._within_limit(len(body))
         if not message.get("more_body", False):
             return body
         parts, size = [body], len(body)
         async for part in self.chunks():
             parts.append(part)
             size += len(part)
-            if size > self._limit:
-                raise TooLarge(what="The body", limit=f"{self._limit:,} bytes")
+            self._within_limit(size)
         return b"".join(parts)
+
+    def _within_limit(self, size: int) -> None:
+        if size > self._limit:
+            raise TooLarge(what="The body", limit=f"{self._limit:,} bytes")
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives, of any size."""

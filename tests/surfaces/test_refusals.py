@@ -30,7 +30,7 @@ DEEP = b'{"name":"A","key":"a","custom":{"a":' + b"[" * 5_000 + b"]" * 5_000 + b
         (b'{"name":"A","key":"a","version":1}', 422, "version: there is no such field"),
         (b'{"name":["A"],"key":"a"}', 422, "name: expected `str`, got `array`"),
         (b'{"name":null,"key":"a"}', 422, "name: expected `str`, got `null`"),
-        (b'{"name":"","key":"a"}', 422, "name: expected `str` of length >= 1"),
+        (b'{"name":"","key":"a"}', 422, "name: must not be empty"),
         (b'{"name":"A","key":"a","tags":["x",7]}', 422, "tags[1]: expected `str`, got `int`"),
         (b'{"name":"A\\u0000","key":"a"}', 422, "name: text cannot hold the character U+0000; leave it out"),
         (b'{"name":"A","key":"a","custom":{"x":{"y\\u0000":1}}}', 422, "custom.x: text cannot hold the character U+0000; leave it out"),
@@ -54,12 +54,9 @@ async def test_of_two_members_with_one_name_the_last_one_counts(tenant: Harness)
 
 
 async def test_a_body_past_the_limit_is_refused_without_reading_it(tenant: Harness) -> None:
-    refused = await tenant.api("POST", TEAMS, b" " * ((32 << 20) + 1))
-    assert (refused.status, refused.json()["detail"]) in ((413, "The body is larger than the limit of 33,554,432 bytes."), (400, None)) or (
-        refused.status == 400
-    )
-    declared = await tenant.api("POST", TEAMS, b"{}", content_length=str(1 << 40))
-    assert (declared.status, declared.json()["detail"]) == (413, "The body is larger than the limit of 33,554,432 bytes.")
+    for body, named in ((b" " * ((32 << 20) + 1), {}), (b"{}", {"content_length": str(1 << 40)})):
+        refused = await tenant.api("POST", TEAMS, body, **named)
+        assert (refused.status, refused.json()["detail"]) == (413, "The body is larger than the limit of 33,554,432 bytes.")
 
 
 async def test_a_body_of_a_get_is_not_looked_at(tenant: Harness) -> None:
