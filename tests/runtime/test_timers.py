@@ -105,7 +105,8 @@ async def test_the_keeper_runs_what_is_due_and_forgets_it(tenant: Harness, oltp:
     await tenant.run(Ring(team_id=team.id, at=LONG_AGO))
     await tenant.run(Ring(team_id=team.id, at=LONG_AGO + dt.timedelta(days=36_500)))
 
-    assert await keeper(tenant, oltp).fire() == 1
+    await keeper(tenant, oltp).fire()
+
     assert len(await tenant.scheduled()) == 1
     assert (await tenant.get(Team, team.id)).tags == ["rung by system"]
 
@@ -117,7 +118,7 @@ async def test_killed_after_the_command_and_before_the_timer_went_it_has_no_seco
     (timer,) = await tenant.scheduled()
     await tenant.fire(timer)
 
-    assert await keeper(tenant, oltp).fire() == 1
+    await keeper(tenant, oltp).fire()
 
     assert (await tenant.get(Team, team.id)).tags == ["rung by system"]
     assert await tenant.scheduled() == []
