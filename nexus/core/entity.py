@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 from uuid import UUID
 
@@ -83,6 +84,9 @@ class Entity(MappedAsDataclass, DeclarativeBase, metaclass=EntityMeta, kw_only=T
     """Whether the derived patch exists."""
     merges: ClassVar[bool] = False
     """Whether records are merged: then the id of one that is gone leads to its survivor (the service's `redirect` entity says where)."""
+    alike: ClassVar[Mapping[str, str]] = {}
+    """What two records of one thing have in common, strongest first: a name, and an SQL expression over the columns that is empty or equal.
+    An import looks for who is known already by it."""
     plural: ClassVar[str] = ""
     """The path segment; by default the name with an s."""
 

@@ -19,7 +19,7 @@ from nexus.core.entity import AnyTable, Entity, facts, table_of
 from nexus.core.service import Service
 from nexus.surfaces.sql import DIALECT, qualified
 
-PLATFORM_TABLES = ("nexus_idempotency", "nexus_inbox", "nexus_import", "nexus_import_row")
+PLATFORM_TABLES = ("nexus_idempotency", "nexus_inbox", "nexus_import", "nexus_import_row", "nexus_import_key")
 """What every tenant's schema holds beside its services' tables."""
 
 PLATFORM_SCRIPT = """
@@ -42,26 +42,51 @@ CREATE TABLE {s}.nexus_inbox (
 CREATE TABLE {s}.nexus_import (
     id uuid CONSTRAINT pk_nexus_import PRIMARY KEY,
     entity text NOT NULL,
-    mode text NOT NULL,
-    state text NOT NULL,
+    asked text NOT NULL,
     dry_run boolean NOT NULL,
+    state text NOT NULL,
+    runner uuid NOT NULL,
+    key text,
+    by uuid,
     done_bytes bigint NOT NULL DEFAULT 0,
-    rows_read bigint NOT NULL DEFAULT 0,
+    done_digest text NOT NULL DEFAULT '',
+    done_records bigint NOT NULL DEFAULT 0,
+    done_rows bigint NOT NULL DEFAULT 0,
     created bigint NOT NULL DEFAULT 0,
     updated bigint NOT NULL DEFAULT 0,
+    unchanged bigint NOT NULL DEFAULT 0,
+    duplicate bigint NOT NULL DEFAULT 0,
     failed bigint NOT NULL DEFAULT 0,
-    by uuid,
+    alike bigint NOT NULL DEFAULT 0,
+    undone bigint NOT NULL DEFAULT 0,
+    kept bigint NOT NULL DEFAULT 0,
+    ignored text NOT NULL DEFAULT '[]',
+    stopped_by text,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    progress_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at timestamptz
 );
+CREATE UNIQUE INDEX uq_nexus_import_key ON {s}.nexus_import (key, by) WHERE key IS NOT NULL;
 CREATE TABLE {s}.nexus_import_row (
     import_id uuid NOT NULL,
     row_no bigint NOT NULL,
     record_id uuid,
     outcome text NOT NULL,
+    version int,
+    same_key text,
+    same_as uuid,
+    same_row bigint,
     before jsonb,
-    error text,
+    errors json,
+    undone text,
     CONSTRAINT pk_nexus_import_row PRIMARY KEY (import_id, row_no)
+);
+CREATE INDEX ix_nexus_import_row_record_id ON {s}.nexus_import_row (record_id) WHERE record_id IS NOT NULL;
+CREATE TABLE {s}.nexus_import_key (
+    import_id uuid NOT NULL,
+    key uuid NOT NULL,
+    row_no bigint NOT NULL,
+    CONSTRAINT pk_nexus_import_key PRIMARY KEY (import_id, key)
 );
 """
 
@@ -141,6 +166,11 @@ def full_table(entity: type[Entity]) -> AnyTable:
         if known.unique:
             live = sa.text("archived_at IS NULL")
             sa.Index(f"uq_{full.name}_{column.name}", full.c[column.name], unique=True, postgresql_where=live)
+    if entity.alike:
+        there = sa.text("external_refs <> '{}'")
+        operators = {"external_refs": "jsonb_path_ops"}
+        name = f"ix_{full.name}_external_refs"
+        sa.Index(name, full.c.external_refs, postgresql_using="gin", postgresql_ops=operators, postgresql_where=there)
     if (vector := search_vector(entity)) is not None:
         full.append_column(sa.Column("search", postgresql.TSVECTOR(), sa.Computed(vector, persisted=True)))
         sa.Index(f"ix_{full.name}_search", full.c.search, postgresql_using="gin")

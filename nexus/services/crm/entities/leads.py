@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -29,6 +30,7 @@ class Lead(Owned):
         *sparse("crm_lead", "converted_account_id", "converted_contact_id", "converted_deal_id"),
         Index("ix_crm_lead_status", "status", "id"),
     )
+    alike: ClassVar[Mapping[str, str]] = {"email": "email", "phone": "phone"}
 
     name: Mapped[str] = f.text(200, search=True, pii="name", example="Ada Obi")
     given_name: Mapped[str | None] = f.text(120, default=None, pii="name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -23,6 +24,7 @@ class Account(Owned):
         Index("ix_crm_account_name_key", sql(NAME_KEY)),
     )
     merges: ClassVar[bool] = True
+    alike: ClassVar[Mapping[str, str]] = {"domain": "domain", "name": NAME_KEY}
 
     name: Mapped[str] = f.text(200, search=True, example="Lagos Foods")
     legal_name: Mapped[str | None] = f.text(200, default=None, search=True)
@@ -70,6 +72,7 @@ class Contact(Owned):
         Index("ix_crm_contact_more_emails", "more_emails", postgresql_using="gin", postgresql_ops={"more_emails": "jsonb_path_ops"}),
     )
     merges: ClassVar[bool] = True
+    alike: ClassVar[Mapping[str, str]] = {"email": "email", "phone": "phone"}
 
     name: Mapped[str] = f.text(200, search=True, pii="name", example="Ada Obi")
     given_name: Mapped[str | None] = f.text(120, default=None, pii="name")
