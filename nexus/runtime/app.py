@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final, Protocol, TypeAlias
 
 from nexus.core.ids import uuid7
@@ -83,6 +84,27 @@ class Raw:
                 raise Malformed(reason="The connection ended before the body did.")
             more = message.get("more_body", False)
             yield message.get("body", b"")
+
+    async def unless_gone(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do something for as long as the client listens; False where it went away before."""
+        doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone())
+        try:
+            await asyncio.wait((doing, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not doing.done():
+                return False
+            await doing
+            return True
+        finally:
+            for task in (doing, gone):
+                task.cancel()
+            await asyncio.gather(doing, gone, return_exceptions=True)
+
+    async def _gone(self) -> None:
+        """Wait for the client to go away: behind the end of the body nothing else comes from a server."""
+        for _ in range(2):
+            if (await self._receive())["type"] == "http.disconnect":
+                return
+        await asyncio.Event().wait()  # a caller within the process, which never goes away
 
     def token(self) -> str:
         """The bearer credential. Unauthenticated (401) without one."""
@@ -171,10 +193,11 @@ class App:
         reads = raw.method in ("GET", "HEAD", "OPTIONS")
         if self._host is not None:
             caller = await self._host.admit(caller, service, not reads)
-        body = b"" if raw.method in ("GET", "HEAD") else await raw.body()
+        parts = rest.split("/")
+        body = b"" if raw.method in ("GET", "HEAD") or self._rest.streams(raw.method, parts) else await raw.body()
         request = Request(raw.method, raw.path, raw.query, raw.headers, body, caller, raw.correlation, raw.chunks)
         try:
-            return await self._rest(request, service, rest.split("/"))
+            return await self._rest(request, service, parts)
         except PermissionDenied as error:
             raise await self._refusal(caller, error) from error
 
@@ -199,7 +222,16 @@ async def send_response(send: Send, raw: Raw, response: Response) -> None:
         await send({"type": "http.response.body", "body": b"" if raw.method == "HEAD" else response.body})
         return
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if raw.method != "HEAD":
-        async for part in response.stream:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+    if raw.method != "HEAD" and not await raw.unless_gone(_pour(send, response.stream)):
+        return
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _pour(send: Send, stream: AsyncIterator[bytes]) -> None:
+    """Send a stream's parts. One that fails ends the connection without its end, so that nobody takes a part for the whole."""
+    try:
+        async for part in stream:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()

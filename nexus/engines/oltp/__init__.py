@@ -23,7 +23,7 @@ Errors:
     Timeout                  the caller's time was over; the statement was cancelled if it still ran
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -42,6 +42,7 @@ __all__ = [
     "Oltp",
     "PermissionDenied",
     "Result",
+    "Row",
     "SerializationFailure",
     "Statement",
     "Timeout",
@@ -95,6 +96,13 @@ class Oltp(Protocol):
 
         An error in any call undoes all of them and is raised. `timeout` is in seconds and includes the wait for a connection;
         None leaves the server's own limit of the lane. Raises DatabaseError, Unavailable, Timeout.
+        """
+        ...
+
+    def stream(self, schema: str | None, call: Call, *, rows: int = 1_000) -> AsyncGenerator[list[Row]]:
+        """The rows of one query, at most so many at a time, all of them as one moment has them; close it when you leave early.
+
+        It holds a connection of its own, of a few for this purpose. Raises DatabaseError, Unavailable.
         """
         ...
 

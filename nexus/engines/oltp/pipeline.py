@@ -20,7 +20,7 @@ from nexus.engines.oltp import Call, Cancelled, DatabaseError, PermissionDenied,
 from nexus.engines.oltp.answers import LOST, error_of, field
 from nexus.engines.oltp.cork import Cork
 from nexus.engines.oltp.guard import check_arguments, check_query, check_schema, quoted
-from nexus.engines.oltp.request import End, Key, Request
+from nexus.engines.oltp.request import Begin, End, Key, Request
 from nexus.engines.oltp.settings import Settings, Stats
 
 __all__ = ["Pipeline"]
@@ -30,6 +30,7 @@ log = logging.getLogger("nexus.oltp")
 _FIXED = {
     b"role": b"select pg_catalog.set_config('role', $1, true)",
     b"begin": b"begin",
+    b"snapshot": b"begin isolation level repeatable read, read only",
     b"commit": b"commit",
     b"rollback": b"rollback",
 }
@@ -56,7 +57,7 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._fd = self._conn.socket
         self._cork = Cork(self._fd)
-        self._outbox: list[tuple[Request, bool, bool]] = []
+        self._outbox: list[tuple[Request, Begin, bool]] = []
         """What goes out at the end of this turn of the loop, in the order of the queue."""
         self._queue: deque[Request] = deque()
         self._names: OrderedDict[Key, bytes] = OrderedDict()
@@ -108,7 +109,7 @@ class Pipeline:
         """Alive, nothing in flight, no transaction open."""
         return self.alive and not self._queue and self._conn.transaction_status == TransactionStatus.IDLE
 
-    def send(self, schema: str | None, calls: Sequence[Call], *, begin: bool = False, role: bool = True, end: End = "") -> Request:
+    def send(self, schema: str | None, calls: Sequence[Call], *, begin: Begin = "", role: bool = True, end: End = "") -> Request:
         """Put one request on the wire: BEGIN and the role switch as asked, the calls, COMMIT or ROLLBACK, Sync.
 
         Raises NotAQuery or InvalidText, with nothing sent; what the server says comes through the request's future.
@@ -213,7 +214,7 @@ class Pipeline:
             self._writing = True
             self._loop.add_writer(self._fd, self._writable)
 
-    def _fill(self, request: Request, begin: bool, role: bool) -> None:
+    def _fill(self, request: Request, begin: Begin, role: bool) -> None:
         conn = self._conn
         schema = request.schema
         at = 0
@@ -224,7 +225,7 @@ class Pipeline:
                 at += 1
             self._evicted = []
         if begin:
-            conn.send_query_prepared(b"begin", None)
+            conn.send_query_prepared(begin.encode(), None)
             at += 1
         if role and schema is not None:
             conn.send_query_prepared(b"role", [schema.encode()])

@@ -1,13 +1,15 @@
 """The transactional engine on PostgreSQL (15 and later, and what speaks its protocol): pipelined requests over few connections."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Self
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from nexus.engines.oltp import Call, DatabaseError, Oltp, Result, Timeout, Unavailable
+from nexus.engines.oltp import Call, DatabaseError, Oltp, Result, Row, Timeout, Unavailable
 from nexus.engines.oltp import Lane as LaneName
+from nexus.engines.oltp.cursor import stream
 from nexus.engines.oltp.lane import Lane
 from nexus.engines.oltp.leases import Leases, PipelinedTransaction
 from nexus.engines.oltp.pipeline import Pipeline
@@ -33,6 +35,7 @@ class Postgres(Oltp):
         self._write = Lane(_conninfo(url, "write", settings.fast_limit), write, replace(settings, spill=1), self.stats)
         self._slow = Lane(_conninfo(url, "slow", settings.slow_limit), slow, settings, self.stats)
         self._lanes = {"fast": self._fast, "write": self._write, "slow": self._slow}
+        self._cursors = Leases(_conninfo(url, "stream", settings.slow_limit), slow, settings, self.stats)
         self._leases = Leases(_conninfo(url, "tx", settings.transaction_limit), transactions, settings, self.stats)
 
     @classmethod
@@ -75,6 +78,10 @@ class Postgres(Oltp):
             self.stats.timeouts += 1
             raise Timeout(str(error)) from None
 
+    def stream(self, schema: str | None, call: Call, *, rows: int = 1_000) -> AsyncGenerator[list[Row]]:
+        """The rows of one query, at most so many at a time, all of them as one moment has them."""
+        return stream(self._cursors, schema, call, rows, self._settings.patience)
+
     def transaction(self, schema: str | None, *, timeout: float | None = None) -> PipelinedTransaction:
         """Lease a connection for a transaction of several round trips."""
         return PipelinedTransaction(self._leases, schema, timeout, self._settings.patience if timeout is None else timeout)
@@ -82,6 +89,7 @@ class Postgres(Oltp):
     async def close(self) -> None:
         """End the connections; calls in flight get Unavailable."""
         self._leases.close()
+        self._cursors.close()
         for lane in self._lanes.values():
             await lane.close()
 

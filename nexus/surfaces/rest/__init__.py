@@ -12,6 +12,8 @@ from nexus.core.service import Service
 from nexus.surfaces.calling import Host
 from nexus.surfaces.rest.actions import Action, Report
 from nexus.surfaces.rest.bulk import Bulk
+from nexus.surfaces.rest.exports import Exports
+from nexus.surfaces.rest.imports import Imports
 from nexus.surfaces.rest.message import Endpoint, Request, Response
 from nexus.surfaces.rest.records import Records
 
@@ -34,14 +36,17 @@ class Collection:
 
     records: Records
     bulk: Bulk
+    exports: Exports
+    imports: Imports
     create: Action | None = None
     on_all: dict[str, Action] = field(default_factory=dict[str, Action])
     on_one: dict[str, Action] = field(default_factory=dict[str, Action])
 
 
-def _collection(host: Host, entity: type[Entity]) -> Collection:
+def _collection(host: Host, entity: type[Entity], derived: bool) -> Collection:
+    """`derived`: no command of the service makes the records."""
     records = Records(host, entity)
-    return Collection(records, Bulk(host, records))
+    return Collection(records, Bulk(host, records), Exports(host, entity), Imports(host, entity, creatable=derived and entity.creatable))
 
 
 class Rest:
@@ -56,8 +61,9 @@ class Rest:
 
     def _add(self, service: Service) -> None:
         by_entity: dict[str, Collection] = {}
+        made_by_command = {handler.entity for handler in service.handlers() if handler.verb == "create"}
         for entity in service.entities():
-            made = self.collections[service.name, entity.path()] = _collection(self._host, entity)
+            made = self.collections[service.name, entity.path()] = _collection(self._host, entity, entity.entity_name() not in made_by_command)
             by_entity[entity.entity_name()] = made
         for handler in service.handlers():
             collection, action = by_entity[handler.entity], Action(self._host, handler)
@@ -96,8 +102,31 @@ class Rest:
         if len(rest) == 2:
             if (action := collection.on_all.get(rest[1])) is not None:
                 return {"POST": action}
-            return self._bulk(collection) if rest[1] == "bulk" else self._one(collection.records, rest[1])
+            if rest[1] == "bulk":
+                return self._bulk(collection)
+            return self._files(collection, rest[1]) or self._one(collection.records, rest[1])
+        if rest[1] == "imports":
+            return self._import(collection.imports, rest[2:])
         return self._verb(collection, rest[1], rest[2]) if len(rest) == 3 else {}
+
+    def streams(self, method: str, rest: list[str]) -> bool:
+        """Whether the body of a request is read piece by piece by its endpoint: that of an import."""
+        return method == "POST" and (rest[1:] == ["import"] or (len(rest) == 4 and rest[1] == "imports" and rest[3] == "resume"))
+
+    def _files(self, collection: Collection, name: str) -> Methods:
+        if name == "export":
+            return {"GET": collection.exports}
+        if name == "import":
+            return {"POST": collection.imports.start}
+        return {"GET": collection.imports.list} if name == "imports" else {}
+
+    def _import(self, imports: Imports, rest: list[str]) -> Methods:
+        if len(rest) == 1:
+            return {"GET": partial(imports.get, raw_id=rest[0])}
+        if rest[1:] == ["rows"]:
+            return {"GET": partial(imports.rows, raw_id=rest[0])}
+        verbs = {"resume": imports.resume, "undo": imports.undo}
+        return {"POST": partial(verbs[rest[1]], raw_id=rest[0])} if len(rest) == 2 and rest[1] in verbs else {}
 
     def _all(self, collection: Collection) -> Methods:
         records = collection.records

@@ -214,6 +214,7 @@ CREATE TABLE {s}.crm_account (
 	CONSTRAINT fk_crm_account_territory_id FOREIGN KEY(territory_id) REFERENCES {s}.crm_territory (id)
 );
 CREATE INDEX ix_crm_account_domain ON {s}.crm_account (domain) WHERE domain IS NOT NULL;
+CREATE INDEX ix_crm_account_external_refs ON {s}.crm_account USING gin (external_refs jsonb_path_ops) WHERE external_refs <> '{}';
 CREATE INDEX ix_crm_account_name_key ON {s}.crm_account (regexp_replace(lower(name), '[^[:alnum:]]+', '', 'g'));
 CREATE INDEX ix_crm_account_owner_id ON {s}.crm_account (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX ix_crm_account_parent_account_id ON {s}.crm_account (parent_account_id) WHERE parent_account_id IS NOT NULL;
@@ -358,6 +359,7 @@ CREATE TABLE {s}.crm_contact (
 );
 CREATE INDEX ix_crm_contact_account_id ON {s}.crm_contact (account_id) WHERE account_id IS NOT NULL;
 CREATE INDEX ix_crm_contact_email ON {s}.crm_contact (email) WHERE email IS NOT NULL;
+CREATE INDEX ix_crm_contact_external_refs ON {s}.crm_contact USING gin (external_refs jsonb_path_ops) WHERE external_refs <> '{}';
 CREATE INDEX ix_crm_contact_more_emails ON {s}.crm_contact USING gin (more_emails jsonb_path_ops);
 CREATE INDEX ix_crm_contact_owner_id ON {s}.crm_contact (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX ix_crm_contact_phone ON {s}.crm_contact (phone) WHERE phone IS NOT NULL;
@@ -538,6 +540,7 @@ CREATE INDEX ix_crm_lead_converted_account_id ON {s}.crm_lead (converted_account
 CREATE INDEX ix_crm_lead_converted_contact_id ON {s}.crm_lead (converted_contact_id) WHERE converted_contact_id IS NOT NULL;
 CREATE INDEX ix_crm_lead_converted_deal_id ON {s}.crm_lead (converted_deal_id) WHERE converted_deal_id IS NOT NULL;
 CREATE INDEX ix_crm_lead_email ON {s}.crm_lead (email) WHERE email IS NOT NULL;
+CREATE INDEX ix_crm_lead_external_refs ON {s}.crm_lead USING gin (external_refs jsonb_path_ops) WHERE external_refs <> '{}';
 CREATE INDEX ix_crm_lead_owner_id ON {s}.crm_lead (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX ix_crm_lead_phone ON {s}.crm_lead (phone) WHERE phone IS NOT NULL;
 CREATE INDEX ix_crm_lead_search ON {s}.crm_lead USING gin (search);
