@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar, cast
 from uuid import UUID
@@ -178,22 +179,50 @@ class Harness:
     async def api(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
         """A request to the API as this caller: `await crm.api("GET", "/api/v1/crm/leads?stage=new")`; headers as `if_match='"1"'`."""
         sent = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        return await self.stream(method, path, [sent], **headers)
+
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        body: Iterable[bytes] = (),
+        *,
+        cut: bool = False,
+        until: Callable[[bytes], Awaitable[bool]] | None = None,
+        **headers: str,
+    ) -> Answered:
+        """A request whose body comes in parts; `cut` loses the connection behind the last of them. `until` is given each part of the answer
+        and hangs up once it is False."""
         path, _, query = path.partition("?")
         named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         named.append((b"authorization", b"Bearer test"))
         scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": named}
         status, answered, parts = 0, dict[str, str](), builtins.list[bytes]()
+        hung_up, sending = asyncio.Event(), iter(body)
+        ended = False
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": sent, "more_body": False}
+            nonlocal ended
+            part = next(sending, None)
+            if part is None and not ended and not cut:
+                ended = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if part is None:
+                if not cut:
+                    await hung_up.wait()
+                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": part, "more_body": True}
 
         async def send(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answered.update({name.decode(): value.decode() for name, value in message["headers"]})
-            else:
+            elif not hung_up.is_set():
                 parts.append(message["body"])
+                if until is not None and not await until(message["body"]):
+                    hung_up.set()
+                    await asyncio.sleep(0)
 
         await self._app(scope, receive, send)
         return Answered(status, answered, b"".join(parts))

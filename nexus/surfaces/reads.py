@@ -200,7 +200,9 @@ def projected(shape: Shape, rights: Rights, request: ListRequest) -> sa.Select[A
     table = shape.table
     where = [*_seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
     columns = projection(shape, table, rights, request.fields, ())
-    return sa.select(*columns).where(*where).order_by(*_order(shape, table, request.sort))
+    wanted: Any = sa.select(*columns)
+    found: sa.Select[Any] = wanted.where(*where).order_by(*_order(shape, table, request.sort))
+    return found
 
 
 def _standing(shape: Shape, rights: Rights, request: ListRequest) -> list[sa.ColumnElement[bool]]:

@@ -64,9 +64,10 @@ def asked(shape: Shape, rights: Rights, content_type: str, given: Mapping[str, s
 
 
 def _word(name: str, value: str, words: tuple[W, ...]) -> W:
-    if value not in words:
-        raise Invalid.of(FieldError(name, f"is one of {', '.join(words)}, not {value!r}"))
-    return value
+    for word in words:
+        if word == value:
+            return word
+    raise Invalid.of(FieldError(name, f"is one of {', '.join(words)}, not {value!r}"))
 
 
 def _format(content_type: str) -> Literal["ndjson", "csv"]:

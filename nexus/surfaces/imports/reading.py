@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from nexus.core.problem import FieldError, Malformed
 from nexus.surfaces.imports.source import BLOCK, LONGEST, Source
@@ -142,10 +142,10 @@ def _checked(record: Any) -> Any:
     if not isinstance(record, list):
         return record
     try:
-        "".join(record).encode()
+        "".join(cast("list[str]", record)).encode()
     except UnicodeEncodeError:
         return Bad(FieldError("", "holds bytes that are not UTF-8; save the file as UTF-8, or say which encoding it has"))
-    return record
+    return cast("list[str]", record)
 
 
 def _character(text: str, line: int) -> int:
@@ -191,7 +191,7 @@ class Reader:
         names, taken = self._format.split(block, True) if end == 0 or ended else self._format.split(block, False)
         if not names or not isinstance(names[0], list):
             raise Malformed(reason="A CSV file begins with a header row that names its columns.")
-        first: list[str] = names[0]
+        first = cast("list[str]", names[0])
         self._take_header(block, first, taken)
         self.last = 1
         return first
@@ -212,7 +212,7 @@ class Reader:
                 wanted = BLOCK
                 self.source.take(taken)
             elif len(block) > LONGEST:
-                records = [Bad(TOO_LONG)]
+                records = list[Any]([Bad(TOO_LONG)])
                 await self.source.drop_line()
             else:
                 wanted = len(block) + BLOCK

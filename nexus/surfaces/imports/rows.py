@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -105,7 +105,7 @@ class Converter:
         types = self._types
         try:
             if isinstance(record, list):
-                return self._cells(record, types.Patch if patch else types.Create)
+                return self._cells(cast("list[str]", record), types.Patch if patch else types.Create)
             if self._asked.map:
                 members = msgspec.json.decode(record, type=dict[str, Any])
                 return msgspec.convert(_renamed(members, self._asked.map), types.Patch if patch else types.Create)

@@ -200,7 +200,7 @@ def _verdict(case: Case, texts: Texts) -> str:
     keyed = " ".join(f"WHEN {hit} THEN '{name}'" for name, _, hit in hits)
     again = f"WHEN {repeated} THEN '{case.match}'"
     first_of = " ".join(f"WHEN {hit} THEN coalesce(w.s_d{at}, CASE WHEN w.f_d{at} < w.n THEN w.f_d{at} END)" for _, at, hit in hits)
-    again_row = f"WHEN {repeated} THEN coalesce(w.b_t0, w.s_t0, w.f_t0)" if case.mode != "create" else "WHEN false THEN NULL"
+    again_row = f"WHEN {repeated} THEN coalesce(w.b_t0, w.s_t0, w.f_t0)" if case.mode != "create" else "WHEN false THEN NULL::bigint"
     base = " ".join(f"WHEN {hit} THEN w.b_d{at}" for _, at, hit in hits)
     return f"""j AS MATERIALIZED (SELECT w.n, w.id, w.target, w.changed, w.errors || array_remove(ARRAY[{", ".join(taken)}]::text[], NULL) AS errors,
     {repeated} AS repeated, w.target IS NULL AND ({skipped}) AS skipped, {", ".join(f"w.{one}" for one in columns_of(case))},
