@@ -17,6 +17,7 @@ from nexus.engines.oltp import Statement
 from nexus.engines.oltp.postgres import Postgres
 from nexus.runtime.testing import Harness
 from nexus.services.crm.entities import Account, Contact, Redirect
+from nexus.services.crm.terms import FurtherEmail
 
 CONTACTS = "/api/v1/crm/contacts"
 SYSTEM = ("created_at", "created_by", "updated_at", "updated_by", "version")
@@ -135,7 +136,7 @@ RECORDS = st.builds(
     custom=st.dictionaries(
         WORDS, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | WORDS | st.lists(WORDS, max_size=2), max_size=2
     ),
-    more_emails=st.lists(st.fixed_dictionaries({"address": st.just("x@example.com")}), max_size=1),
+    more_emails=st.lists(st.just(FurtherEmail(address="x@example.com")), max_size=1),
     email_verified=st.booleans(),
 )
 

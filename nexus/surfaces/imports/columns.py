@@ -15,7 +15,7 @@ from nexus.surfaces.shapes import Field, Shape
 
 ESCAPED: Final = re.compile(r"'+[=+\-@\t\r]")
 """A cell that a spreadsheet would have run, as our export writes it (docs/decisions/0013-import.md)."""
-TEXT: Final = ("text", "long_text", "url")
+TEXT: Final = ("text", "long_text", "url", "email")
 _KEYED: Final = ("external_refs", "custom")
 
 
