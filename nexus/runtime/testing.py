@@ -179,7 +179,7 @@ class Harness:
     async def api(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
         """A request to the API as this caller: `await crm.api("GET", "/api/v1/crm/leads?stage=new")`; headers as `if_match='"1"'`."""
         sent = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        return await self.stream(method, path, [sent], **headers)
+        return await self._ask(method, path, [sent], headers, False, None)
 
     async def stream(
         self,
@@ -193,6 +193,17 @@ class Harness:
     ) -> Answered:
         """A request whose body comes in parts; `cut` loses the connection behind the last of them. `until` is given each part of the answer
         and hangs up once it is False."""
+        return await self._ask(method, path, body, headers, cut, until)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Iterable[bytes],
+        headers: dict[str, str],
+        cut: bool,
+        until: Callable[[bytes], Awaitable[bool]] | None,
+    ) -> Answered:
         path, _, query = path.partition("?")
         named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         named.append((b"authorization", b"Bearer test"))

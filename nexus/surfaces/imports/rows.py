@@ -103,15 +103,16 @@ class Converter:
     def _read(self, record: Any, *, patch: bool) -> Any:
         """The record as the entity's type: from JSON, from cells, or from JSON whose members are called otherwise."""
         types = self._types
+        kind = types.Patch if patch else types.Create
         try:
             if isinstance(record, list):
-                return self._cells(cast("list[str]", record), types.Patch if patch else types.Create)
+                return self._cells(cast("list[str]", record), kind)
             if self._asked.map:
                 members = msgspec.json.decode(record, type=dict[str, Any])
-                return msgspec.convert(_renamed(members, self._asked.map), types.Patch if patch else types.Create)
+                return msgspec.convert(_renamed(members, self._asked.map), kind)
             return (types.patch if patch else types.create).decode(record)
         except msgspec.ValidationError as error:
-            raise Invalid.of(field_error(error)) from None
+            raise Invalid.of(field_error(error, kind)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Invalid.of(FieldError("", f"is not a JSON object in UTF-8: {error}")) from None
 

@@ -23,7 +23,7 @@ from nexus.surfaces.imports.keys import Unique, references, rules, said, uniques
 from nexus.surfaces.kept import kept
 from nexus.surfaces.shapes import Field
 from nexus.surfaces.sql import DIALECT, Compiled
-from nexus.surfaces.writes import record_type
+from nexus.surfaces.writes import record_type, references_seen
 
 HELD: Final = """held AS MATERIALIZED (SELECT id FROM {s}.nexus_import
     WHERE id = :import::uuid AND runner = :runner::uuid AND state = 'running' AND done_rows = :from::bigint FOR UPDATE)"""
@@ -110,7 +110,9 @@ def _broken(case: Case, texts: Texts) -> list[str]:
         there = f"EXISTS (SELECT FROM {one.table} r WHERE r.id = m.{one.column})"
         if one.table == case.table:
             there = f"({there} OR EXISTS (SELECT FROM i r WHERE r.id = m.{one.column}))"
-        broken.append(f"CASE WHEN m.{one.column} IS NOT NULL AND NOT {there} THEN {texts(one.said)} END")
+        good = " AND ".join([there, *references_seen(case.shape, case.rights, "m", [one.column])])
+        new = "" if case.mode == "create" else f" AND (m.target IS NULL OR ' ' || m.changed || ' ' LIKE '% {one.column} %')"
+        broken.append(f"CASE WHEN m.{one.column} IS NOT NULL{new} AND NOT ({good}) THEN {texts(one.said)} END")
     if case.mode == "create":
         return broken
     many = texts(said(FieldError(case.match, f"means more than one {case.shape.title}")))

@@ -63,7 +63,9 @@ class Rest:
         by_entity: dict[str, Collection] = {}
         made_by_command = {handler.entity for handler in service.handlers() if handler.verb == "create"}
         for entity in service.entities():
-            made = self.collections[service.name, entity.path()] = _collection(self._host, entity, entity.entity_name() not in made_by_command)
+            made = self.collections[service.name, entity.path()] = _collection(
+                self._host, entity, entity.entity_name() not in made_by_command
+            )
             by_entity[entity.entity_name()] = made
         for handler in service.handlers():
             collection, action = by_entity[handler.entity], Action(self._host, handler)
