@@ -34,6 +34,8 @@ async def stream(leases: Leases, schema: str | None, call: Call, rows: int, pati
                 break
             (page,) = await pipeline.answer(pipeline.send(None, [(fetch, ())], role=False), None)
     finally:
-        if pipeline.alive:
-            await pipeline.answer(pipeline.send(None, (), role=False, end="rollback"), _CLOSE)
-        leases.give_back(pipeline)
+        try:
+            if pipeline.alive:
+                await pipeline.answer(pipeline.send(None, (), role=False, end="rollback"), _CLOSE)
+        finally:
+            leases.give_back(pipeline)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nexus.core.entity import Entity
 from nexus.engines.oltp import Statement
 from nexus.surfaces.imports.asked import Mode, keys_of
-from nexus.surfaces.imports.keys import uniques
+from nexus.surfaces.imports.keys import Unique, uniques
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Shape, shape_of
 from nexus.surfaces.sql import Compiled, fragment, named
@@ -23,6 +23,8 @@ class Case:
     match: str
     dedupe: tuple[str, ...]
     dry: bool
+    ids: bool = True
+    """Whether rows bring ids of their own, which may be taken; those that we make are not."""
 
     @property
     def shape(self) -> Shape:
@@ -37,6 +39,11 @@ class Case:
         """The caller's sight as a further condition on the table."""
         condition = self.rights.sight(self.entity)
         return "" if condition is None else f" AND ({fragment(condition, self.shape.table)})"
+
+    @property
+    def uniques(self) -> list[Unique]:
+        """What no two records may have in common."""
+        return [one for one in uniques(self.entity) if self.ids or one.expressions != ("id",)]
 
     @property
     def keys(self) -> list[tuple[str, str]]:
@@ -65,7 +72,7 @@ class Texts:
 
 def columns_of(case: Case) -> list[str]:
     """The keys of a row by their columns."""
-    own = [f"d{at}" for at in range(len(case.keys))] + [f"u{at}" for at in range(len(uniques(case.entity)))]
+    own = [f"d{at}" for at in range(len(case.keys))] + [f"u{at}" for at in range(len(case.uniques))]
     return own + (["t0"] if case.mode != "create" else [])
 
 

@@ -14,7 +14,7 @@ import msgspec
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.problem import Conflict, FieldError, Invalid, NotFound
-from nexus.engines.oltp import Cancelled, DatabaseError, Result, Statement, Timeout, Unavailable
+from nexus.engines.oltp import Call, Cancelled, DatabaseError, Result, Statement, Timeout, Unavailable
 from nexus.surfaces.calling import Caller, Host
 from nexus.surfaces.imports.asked import Asked
 from nexus.surfaces.imports.case import Case
@@ -106,7 +106,7 @@ class Job:
         self._asked = asked
         shape = shape_of(entity)
         case = Case(entity, caller.rights, asked.mode, asked.match if asked.mode != "create" else "id", asked.dedupe, asked.dry_run)
-        self._statement = batch_statement(case)
+        self._statements = {ids: batch_statement(dataclasses.replace(case, ids=ids)) for ids in (False, True)}
         self._cause = dataclasses.replace(caller.cause(correlation, str(id)), extra={"import": str(id)})
         self._values: dict[str, Any] = {
             "import": id,
@@ -157,7 +157,7 @@ class Job:
         if self._asked.on_error == "stop" and rows.bad:
             number, errors = rows.bad[0]
             stopped = msgspec.json.encode({"row": number, "errors": errors})
-            rows = Rows([row for row in rows.good if row[0] < number], [])
+            rows = Rows([row for row in rows.good if row[0] < number], [], rows.ids)
             return await self._part(rows, place, number - 1, None) or stopped
         return await self._part(rows, place, batch.last, batch)
 
@@ -175,7 +175,7 @@ class Job:
         if failed is None:
             return None
         number: int = msgspec.json.decode(failed)["row"]
-        await self._part(Rows([row for row in rows.good if row[0] < number], []), place, number - 1, None)
+        await self._part(Rows([row for row in rows.good if row[0] < number], [], rows.ids), place, number - 1, None)
         return failed
 
     async def _halves(self, rows: Rows, place: Place, last: int, batch: Batch | None, refusal: Any) -> bytes | None:
@@ -183,10 +183,10 @@ class Job:
             errors = refusal.errors if isinstance(refusal, Invalid) else [FieldError(refusal.facts.get("field", ""), refusal.detail)]
             if self._asked.on_error == "stop":
                 return msgspec.json.encode({"row": rows.good[0][0], "errors": errors})
-            return await self._part(Rows([], [*rows.bad, (rows.good[0][0], errors)]), place, last, batch)
+            return await self._part(Rows([], [*rows.bad, (rows.good[0][0], errors)], rows.ids), place, last, batch)
         middle = rows.good[(len(rows.good) - 1) // 2][0]
-        first = Rows([row for row in rows.good if row[0] <= middle], [row for row in rows.bad if row[0] <= middle])
-        second = Rows([row for row in rows.good if row[0] > middle], [row for row in rows.bad if row[0] > middle])
+        first = Rows([row for row in rows.good if row[0] <= middle], [row for row in rows.bad if row[0] <= middle], rows.ids)
+        second = Rows([row for row in rows.good if row[0] > middle], [row for row in rows.bad if row[0] > middle], rows.ids)
         return await self._part(first, place, middle, None) or await self._part(second, place, last, batch)
 
     async def _apply(self, rows: Rows, place: Place, last: int, batch: Batch | None) -> bytes | None:
@@ -204,7 +204,7 @@ class Job:
             "stop": self._asked.on_error == "stop",
             "ignored": msgspec.json.encode(place.ignored),
         }
-        held, done, failed = (await self._ask(values, last)).rows[0]
+        held, done, failed = (await self._ask(self._statements[rows.ids].call(values), last)).rows[0]
         if held == b"0":
             raise Lost(reason="The import was taken over by another request, which goes on with it.")
         if done == b"0":
@@ -214,9 +214,8 @@ class Job:
         self._host.wake(self._caller.cell)
         return None
 
-    async def _ask(self, values: dict[str, Any], last: int) -> Result:
+    async def _ask(self, call: Call, last: int) -> Result:
         """The statement, again where that cannot do harm: it does nothing unless the import is still where the batch begins."""
-        call = self._statement.call(values)
         oltp = self._host.oltp(self._caller.cell)
         for attempt in range(ATTEMPTS):
             try:

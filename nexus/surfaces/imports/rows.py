@@ -32,6 +32,8 @@ class Rows:
 
     good: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
     bad: list[tuple[int, list[FieldError]]] = field(default_factory=list[tuple[int, list[FieldError]]])
+    ids: bool = False
+    """Whether a row brings its own id."""
 
 
 class Types:
@@ -80,13 +82,15 @@ class Converter:
         for begin in range(0, len(records), _SLICE):
             for number, record in records[begin : begin + _SLICE]:
                 try:
-                    made.good.append((number, self._row(number, record)))
+                    row, own = self._row(number, record)
+                    made.good.append((number, row))
+                    made.ids = made.ids or own
                 except Invalid as error:
                     made.bad.append((number, error.errors))
             await asyncio.sleep(0)
         return made
 
-    def _row(self, number: int, record: Any) -> bytes:
+    def _row(self, number: int, record: Any) -> tuple[bytes, bool]:
         if isinstance(record, Bad):
             raise Invalid.of(record.error)
         given = self._read(record, patch=True) if self._asked.mode != "create" else None
@@ -123,14 +127,15 @@ class Converter:
             raise Invalid.of(members)
         return msgspec.convert(members, kind, strict=False)
 
-    def _encode(self, number: int, record: Any, given: Any, more: bytes) -> bytes:
-        """The row as the statement takes it: its number, its id, the fields, and in `g` which of them the file gave."""
+    def _encode(self, number: int, record: Any, given: Any, more: bytes) -> tuple[bytes, bool]:
+        """The row as the statement takes it (its number, its id, the fields, in `g` which of them the file gave), and whether the id is the file's."""
         self._settle(record)
         if given is not None and given is not record:
             self._settle(given)
         fixed = self._types.fixed if given is not record else b""
         parts = [b'{"n":%d' % number, more]
-        if record.id is UNSET:
+        own = record.id is not UNSET
+        if not own:
             parts.append(b',"id":"%s"' % str(uuid7()).encode() if given is not record else b"")
         if given is not None:
             parts.append(b',"g":"%s"' % "".join(["0" if getattr(given, name) is UNSET else "1" for name in self._types.given]).encode())
@@ -139,7 +144,7 @@ class Converter:
         row = b"".join((*parts, fixed, b"," + body if body else b"", b"}"))
         if _NUL in row and _holds_nul(msgspec.json.decode(body.join((b"{", b"}")))):
             raise Invalid.of(FieldError(_nul_field(record), "text cannot hold the character U+0000; leave it out"))
-        return row
+        return row, own
 
     def _settle(self, record: Any) -> None:
         """What the system sets is left out, what is hidden refused, and addresses and numbers get their stored form."""

@@ -19,7 +19,7 @@ from typing import Final
 from nexus.core.problem import FieldError
 from nexus.surfaces.imports import outcome
 from nexus.surfaces.imports.case import Case, Texts, columns_of, key_digest
-from nexus.surfaces.imports.keys import Unique, references, rules, said, uniques
+from nexus.surfaces.imports.keys import Unique, references, rules, said
 from nexus.surfaces.kept import kept
 from nexus.surfaces.shapes import Field
 from nexus.surfaces.sql import DIALECT, Compiled
@@ -134,7 +134,7 @@ def _broken(case: Case, texts: Texts) -> list[str]:
 def _checked(case: Case, texts: Texts) -> str:
     wrong = ",\n        ".join(_broken(case, texts))
     columns = [f"{texts('(' + sql + ')')}::text AS d{at}" for at, (_, sql) in enumerate(case.keys)]
-    columns += [f"{_unique_key(one, texts)} AS u{at}" for at, one in enumerate(uniques(case.entity))]
+    columns += [f"{_unique_key(one, texts)} AS u{at}" for at, one in enumerate(case.uniques)]
     if case.mode != "create":
         columns.append("coalesce(m.target::text, '=' || m.sought) AS t0")
     return f"""c AS MATERIALIZED (SELECT m.n, m.id, m.target, m.changed, array_remove(ARRAY[{wrong}]::text[], NULL) AS errors,
@@ -163,7 +163,7 @@ def _looked_up(case: Case, texts: Texts) -> str:
     for at, (_, sql) in enumerate(case.keys):
         hit = f"SELECT (array_agg({case.table}.id))[1] FROM {case.table} WHERE {texts('(' + sql + ')')} = f.d{at} AND {case.table}.archived_at IS NULL"
         looked.append(f"CASE WHEN f.target IS NULL AND f.f_d{at} = f.n THEN ({hit}{case.seen}) END AS b_d{at}")
-    for at, one in enumerate(uniques(case.entity)):
+    for at, one in enumerate(case.uniques):
         same = " AND ".join(
             f"{texts('(' + sql + ')')} = f.u{at}[{place + 1}]::{_type(case, sql)}" for place, sql in enumerate(one.expressions)
         )
@@ -194,7 +194,7 @@ def _verdict(case: Case, texts: Texts) -> str:
     """What becomes of each row."""
     taken = [
         f"CASE WHEN w.b_u{at} IS NOT NULL OR w.f_u{at} < w.n OR w.s_u{at} IS NOT NULL THEN {texts(one.said)} END"
-        for at, one in enumerate(uniques(case.entity))
+        for at, one in enumerate(case.uniques)
     ]
     hits = [(name, at, f"(w.b_d{at} IS NOT NULL OR w.f_d{at} < w.n OR w.s_d{at} IS NOT NULL)") for at, (name, _) in enumerate(case.keys)]
     skipped = " OR ".join(hit for name, _, hit in hits if name in case.dedupe) or "false"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any, Final
 from uuid import UUID
@@ -20,6 +21,7 @@ from nexus.surfaces.sql import Compiled, encode, fragment, named
 from nexus.surfaces.writes import row_json
 
 BATCH: Final = 1_000
+ATTEMPTS: Final = 6
 
 # a new runner: a request that still works on the import finds that it is not its any more
 _BEGIN: Final = Statement(
@@ -64,11 +66,14 @@ async def undo(host: Host, caller: Caller, rights: Rights, entity: type[Entity],
 async def _batches(host: Host, caller: Caller, statement: Compiled, values: dict[str, Any]) -> None:
     """Rows from the last to the first. One that the database keeps (something refers to it by now) is left."""
     oltp = host.oltp(caller.cell)
+    lost = 0
     while True:
         try:
             (result,) = await oltp.run(caller.schema, statement.call(values), lane="slow")
         except DatabaseError as error:
-            if error.sqlstate in ("40001", "40P01"):
+            if error.sqlstate in ("40001", "40P01") and lost < ATTEMPTS:
+                lost += 1
+                await asyncio.sleep(0.01 * 2**lost)
                 continue
             if problem_of(error) is None:
                 raise
@@ -83,7 +88,7 @@ async def _batches(host: Host, caller: Caller, statement: Compiled, values: dict
             raise Conflict(reason="The import is being undone by another request.")
         if rows == b"0":
             return
-        values["limit"] = BATCH
+        values["limit"], lost = BATCH, 0
 
 
 @kept
