@@ -204,10 +204,7 @@ class Harness:
         cut: bool,
         until: Callable[[bytes], Awaitable[bool]] | None,
     ) -> Answered:
-        path, _, query = path.partition("?")
-        named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        named.append((b"authorization", b"Bearer test"))
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": named}
+        scope = _scope(method, path, headers)
         status, answered, parts = 0, dict[str, str](), builtins.list[bytes]()
         hung_up, sending = asyncio.Event(), iter(body)
         ended = False
@@ -249,6 +246,13 @@ class Harness:
         tenant = Tenant(id, "test", "Test", country, currency, "Africa/Lagos", "en")
         owner_rights = rights_of(frozenset(["auth.owner"]), frozenset("*"))
         return cls(oltp, Caller(tenant, schema, "test", Actor(uuid7(), "user:owner"), owner_rights), services)
+
+
+def _scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    path, _, query = path.partition("?")
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    named.append((b"authorization", b"Bearer test"))
+    return {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": named}
 
 
 def tenant_script(schema: str, services: Iterable[Service]) -> str:
