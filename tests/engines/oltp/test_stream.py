@@ -15,7 +15,7 @@ DIVIDED = Statement("select 1 / (5 - n) from generate_series(1, 10) n")
 
 @pytest.fixture
 async def engine(server: Server):  # type: ignore[no-untyped-def]
-    made = await Postgres.open(server.app, slow=1, settings=Settings(patience=0.5))
+    made = await Postgres.open(server.app, slow=1)
     yield made
     await made.close()
 
@@ -47,6 +47,7 @@ async def test_one_that_is_left_early_gives_its_connection_back(engine: Postgres
 async def test_no_more_of_them_than_connections(engine: Postgres) -> None:
     held = engine.stream(OURS, (NUMBERS, [b"25"]), rows=10)
     await anext(held)
+    engine._settings = Settings(patience=0.2)
     with pytest.raises(Unavailable):
         await anext(engine.stream(OURS, (NUMBERS, [b"1"])))
     await held.aclose()
