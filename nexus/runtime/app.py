@@ -85,6 +85,10 @@ class Raw:
             more = message.get("more_body", False)
             yield message.get("body", b"")
 
+    def listen(self, receive: Receive) -> None:
+        """Whoever has read the body hears elsewhere that the client goes away."""
+        self._receive = receive
+
     async def unless_gone(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do something for as long as the client listens; False where it went away before."""
         doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone())

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from nexus.runtime.app import App, Raw, Send, send_response
+from nexus.runtime.app import App, Raw, Receive, Send, send_response
 from nexus.surfaces.rest.message import Response
 
 __all__ = ["Connection"]
@@ -162,4 +162,5 @@ class Connection(HttpToolsProtocol):
         cycle.disconnected = brief.disconnected
         if self.cycle is brief:  # nothing has been sent behind it
             self.cycle = cycle
+        raw.listen(cast(Receive, cycle.receive))
         await send_response(cast(Send, cycle.send), raw, response)

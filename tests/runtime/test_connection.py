@@ -42,6 +42,17 @@ class Site:
 
         return Response(200, b"", [TEXT], stream=parts())
 
+    async def endless(self, raw: Raw) -> Response:
+        async def parts() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield b"x" * 1000
+                    await asyncio.sleep(0)
+            finally:
+                self.go.set()
+
+        return Response(200, b"", [TEXT], stream=parts())
+
     async def slow(self, raw: Raw) -> Response:
         self.entered.set()
         await self.go.wait()
@@ -73,7 +84,7 @@ async def site() -> AsyncIterator[Site]:
     async def nobody(token: str) -> Caller:
         raise AssertionError("no page here asks who it is")
 
-    pages = [(f"/{name}", getattr(made, name)) for name in ("echo", "stream", "slow", "evil", "gone")] + [("/e/*", made.echo)]
+    pages = [(f"/{name}", getattr(made, name)) for name in ("echo", "stream", "endless", "slow", "evil", "gone")] + [("/e/*", made.echo)]
     config = uvicorn.Config(App(Rest(None, []), nobody, pages, body_limit=1 << 20), http=Connection, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]
     config.load()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(config, made.state, {}), "127.0.0.1", 0)
@@ -161,6 +172,13 @@ async def test_not_modified_has_neither_body_nor_length(site: Site) -> None:
     said = await site.ask(get("/gone", CLOSE))
     assert said.startswith(b"HTTP/1.1 304 Not Modified\r\n")
     assert b"content-length" not in said
+
+
+@pytest.mark.parametrize("headers", [[], ["Expect: 100-continue"]])
+async def test_a_stream_ends_when_its_reader_goes_away(site: Site, headers: list[str]) -> None:
+    await site.ask(get("/endless", *headers), until=b"xxx")
+    async with asyncio.timeout(10):
+        await site.go.wait()
 
 
 async def test_a_stream_is_sent_in_chunks_and_the_connection_goes_on(site: Site) -> None:
