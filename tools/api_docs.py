@@ -11,7 +11,7 @@ from typing import Any
 from nexus.core.service import installed
 from nexus.gateway.pages.documents import api_document
 from nexus.gateway.pages.reference_operation import curl
-from nexus.gateway.pages.reference_schema import resolve
+from nexus.gateway.pages.reference_schema import beyond, resolve
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "api"
 Schema = dict[str, Any]
@@ -53,9 +53,7 @@ def operation_lines(document: Schema, path: str, method: str, one: Schema) -> It
     yield f"### {one['summary']}\n"
     needs = f" — needs `{one['x-permission']}`" if "x-permission" in one else ""
     yield f"`{method.upper()} {path}`{needs}\n"
-    first, _, rest = str(one.get("description", "")).partition("\n\n")
-    about = rest if first.rstrip(".") == one["summary"] else f"{first}\n\n{rest}".strip()
-    if about:
+    if about := beyond(str(one.get("description", "")), one["summary"]):
         yield f"{about}\n"
     if "requestBody" in one or method != "get":
         yield "```sh\n" + curl(document, path, method, one) + "\n```\n"

@@ -43,7 +43,7 @@ NOTHING = Proposal()
 
 @lru_cache(maxsize=512)
 def describe(text: str) -> Proposal:
-    """What the sentence says of the business. Never raises, whatever the text is; reads its first 2,000 characters."""
+    """What the sentence says of the business. Never raises, whatever the text is; reads its first 1,000 characters."""
     sentence = Sentence.of(text)
     named = particulars.name_of(sentence)
     industry = industry_of(sentence, named[1] if named else range(0))

@@ -41,11 +41,8 @@ class Sentence:
         return self.text[self.words[start].start : self.words[end - 1].end]
 
     def starts(self, name: str) -> dict[int, int]:
-        """Where the small words of a list stand: start → end."""
-        found: dict[int, int] = {}
-        for one in listed(name).find(self.words):
-            found.setdefault(one.start, one.end)
-        return found
+        """Where the small words of a list stand: start → end. Looked for once."""
+        return self._starts[name]
 
     def ends_before(self, name: str, at: int) -> int | None:
         """Where the small word of a list that stands right before a position begins."""
@@ -144,5 +141,7 @@ class _Lists(dict[str, dict[int, int]]):
         self._sentence = sentence
 
     def __missing__(self, name: str) -> dict[int, int]:
-        found = self[name] = self._sentence.starts(name)
+        found = self[name] = dict[int, int]()
+        for one in listed(name).find(self._sentence.words):
+            found.setdefault(one.start, one.end)
         return found

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-LONGEST = 2000
+LONGEST = 1000
 """Characters that are read: a sentence about a business is shorter."""
 
 _TOKEN = re.compile(r"\d{1,3}(?:[.,'\u2019 ]\d{3})+(?!\d)|[^\W_]+|[€$£₦₵₹]")

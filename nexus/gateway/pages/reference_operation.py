@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import Any, cast
 
-from nexus.gateway.pages.reference_schema import Schema, Schemas, name_of, prose, resolve
+from nexus.gateway.pages.reference_schema import Schema, Schemas, beyond, name_of, prose, resolve
 
 
 def curl(document: Schema, path: str, method: str, operation: Schema) -> str:
@@ -35,8 +35,7 @@ def render(document: Schema, schemas: Schemas, path: str, method: str, operation
     identity = escape(operation["operationId"])
     permission = f'<span class="note">needs <code>{escape(operation["x-permission"])}</code></span>' if "x-permission" in operation else ""
     operator = '<span class="note">operator key</span>' if operation.get("security") == [{"operatorKey": []}] else ""
-    first, _, rest = str(operation.get("description", "")).partition("\n\n")
-    about = prose(rest if first.rstrip(".") == operation["summary"] else f"{first}\n\n{rest}")
+    about = prose(beyond(str(operation.get("description", "")), operation["summary"]))
     return (
         f'<section class="operation" id="{identity}"><h3><a class="anchor" href="#{identity}">{prose(operation["summary"], block=False)}</a></h3>'
         f'<p class="route"><b class="method {method}">{method.upper()}</b> <code>{escape(path)}</code> {permission}{operator}</p>{about}'

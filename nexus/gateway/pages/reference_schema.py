@@ -17,6 +17,11 @@ def prose(text: str, *, block: bool = True) -> str:
     return "".join(f"<p>{part}</p>" for part in marked.split("\n\n") if part.strip()) if block else marked
 
 
+def beyond(description: str, summary: str) -> str:
+    """What a description says beyond its first sentence, which stands above it already."""
+    return description.removeprefix(summary).removeprefix(".").strip() if description.startswith(summary) else description
+
+
 def resolve(document: Schema, schema: Schema) -> Schema:
     """What a reference stands for."""
     found: Any = schema
@@ -70,6 +75,8 @@ class Schemas:
             "uri": "address",
             "phone": "telephone",
         }
+        if "x-refers-to" in schema:
+            return f"id{self._target(schema['x-refers-to'])}"
         text = formats.get(schema.get("format", ""), named.get(kind, kind))
         limits = [f"at most {schema['maxLength']} characters"] if "maxLength" in schema and "format" not in schema else []
         limits += [f"{schema['minimum']} to {schema['maximum']}"] if "minimum" in schema and "maximum" in schema else []
@@ -101,13 +108,10 @@ class Schemas:
         notes += ["unique"] if schema.get("x-unique") else []
         marks = "".join(f'<span class="note">{note}</span>' for note in notes)
         text = prose(str(schema.get("description", "")), block=False)
-        of = self._target(str(schema.get("x-refers-to", "")))
-        return f"<tr><td><code>{escape(name)}</code></td><td>{self.words(schema)}{of}</td><td>{text} {marks}</td></tr>"
+        return f"<tr><td><code>{escape(name)}</code></td><td>{self.words(schema)}</td><td>{text} {marks}</td></tr>"
 
     def _target(self, name: str) -> str:
         """Whose id a field holds."""
-        if not name:
-            return ""
         page = f"/docs/{name}"
         known = any(address.partition("#")[0] == page for address in self._explained.values())
         shown = escape(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -9,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from nexus.activation.describe import Proposal, describe
-from nexus.core.problem import FieldError, Invalid, Malformed, Problem, Unauthenticated
+from nexus.core.problem import FieldError, Invalid, Malformed, Problem, TooLarge, Unauthenticated
 from nexus.gateway.pages.answers import NO_STORE, SAFE, html, only, wants_html
 from nexus.gateway.pages.documents import Asked
 from nexus.gateway.pages.start_form import FIELDS, Filled
@@ -17,6 +18,7 @@ from nexus.gateway.pages.start_panels import asking, finished
 from nexus.surfaces.rest.message import JSON, Response
 
 LONGEST_SENTENCE: Final = 1000
+LONGEST_FORM: Final = 65_536
 Activate = Callable[[Any], Awaitable[Response]]
 """The control plane's endpoint."""
 
@@ -56,7 +58,7 @@ class Start:
             return html(asking(Filled()), 200, NO_STORE)
         given = _form(raw, await raw.body())
         if given.get("do") == "suggest":
-            return _suggested(raw, given)
+            return await _suggested(raw, given)
         return await self._activated(given)
 
     async def _activated(self, given: dict[str, str]) -> Response:
@@ -75,6 +77,8 @@ def _form(raw: Asked, body: bytes) -> dict[str, str]:
     """The fields of a form. Malformed (400) where it is none."""
     if raw.headers.get(b"content-type", b"").partition(b";")[0].strip() != b"application/x-www-form-urlencoded":
         raise Malformed(reason="This page takes a form (application/x-www-form-urlencoded); the API is at /api/v1/activate.")
+    if len(body) > LONGEST_FORM:
+        raise TooLarge(what="The form", limit=f"{LONGEST_FORM:,} bytes")
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except (UnicodeDecodeError, ValueError) as error:
@@ -82,11 +86,11 @@ def _form(raw: Asked, body: bytes) -> dict[str, str]:
     return {name: value for name, value in pairs if name in (*FIELDS, "do")}
 
 
-def _suggested(raw: Asked, given: dict[str, str]) -> Response:
+async def _suggested(raw: Asked, given: dict[str, str]) -> Response:
     sentence = given.get("describe", "")
     if len(sentence) > LONGEST_SENTENCE:
         raise Invalid.of(FieldError("describe", f"must have at most {LONGEST_SENTENCE} characters"))
-    proposal = describe(sentence)
+    proposal = await asyncio.to_thread(describe, sentence)  # anybody may ask: others do not wait for it
     if not wants_html(raw.headers):
         return Response(200, msgspec.json.encode(proposal), [JSON, NO_STORE, *SAFE])
     return html(asking(Filled(_filled_in(given, proposal), proposal=proposal)), 200, NO_STORE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, cast
@@ -13,6 +14,7 @@ from nexus.core.flow import Flow, IllegalMove
 from nexus.core.problem import Problem
 from nexus.surfaces.openapi.structs import paragraphs
 
+_FACT: Final = re.compile(r"^\{\w+\}$")
 MEDIA: Final = "application/problem+json"
 _SHARED: Final[dict[str, tuple[type[Problem], ...]]] = {
     "Malformed": (core.Malformed,),
@@ -101,8 +103,9 @@ def every() -> list[type[Problem]]:
 
 
 def sentence(kind: type[Problem]) -> str:
-    """The sentence of a refusal; its facts stand in braces."""
-    return paragraphs(kind.__doc__ or kind.title()).split("\n\n")[0]
+    """The sentence of a refusal; its facts stand in braces. Where it is nothing but a fact, what that status means."""
+    said = paragraphs(kind.__doc__ or kind.title()).split("\n\n")[0]
+    return _WORDS.get(kind.__name__, said) if _FACT.match(said) else said
 
 
 def example(kind: type[Problem]) -> dict[str, Any]:
@@ -151,34 +154,35 @@ def of_operation(*names: str, own: Iterable[type[Problem]] = ()) -> dict[str, An
 
 def raised_by(function: Callable[..., Any]) -> list[type[Problem]]:
     """The service's own refusals that a rule can raise: those its code, and the code of the service's functions that it calls, names."""
-    return sorted(
-        _named(function, function.__module__.rsplit(".", 1)[0].split(".")[2:3] or [""]), key=lambda kind: (kind.status, kind.code())
-    )
+    return sorted(_named(inspect.unwrap(function)), key=lambda kind: (kind.status, kind.code()))
 
 
-def _named(function: Callable[..., Any], service: list[str]) -> set[type[Problem]]:
+def _named(function: Callable[..., Any]) -> set[type[Problem]]:
+    service = ".".join(function.__module__.split(".")[:3]) + "."
     found: set[type[Problem]] = set()
     seen: set[types.CodeType] = set()
-    waiting: list[types.FunctionType] = [cast(types.FunctionType, inspect.unwrap(function))]
+    waiting = [cast(types.FunctionType, function)]
     while waiting:
         current = waiting.pop()
         if current.__code__ in seen:
             continue
         seen.add(current.__code__)
         for value in _values(current):
+            mine = str(getattr(value, "__module__", "")).startswith(service)
             if isinstance(value, type) and issubclass(value, Problem) and value.__module__ != core.__name__:
                 found.add(value)
             elif isinstance(value, Flow):
                 found.add(IllegalMove)
-            elif isinstance(value, types.FunctionType) and value.__module__.startswith(f"nexus.services.{service[0]}."):
+            elif mine and isinstance(value, types.FunctionType):
                 waiting.append(value)
-            elif isinstance(value, type) and value.__module__.startswith(f"nexus.services.{service[0]}."):
-                waiting += [
-                    member
-                    for member in vars(value).values()
-                    if isinstance(member, types.FunctionType) and member.__code__.co_filename != "<string>"
-                ]
+            elif mine and isinstance(value, type):
+                waiting += [member for member in vars(value).values() if isinstance(member, types.FunctionType) and _is_written(member)]
     return found
+
+
+def _is_written(function: types.FunctionType) -> bool:
+    """Whether somebody wrote it, and no decorator made it."""
+    return function.__code__.co_filename != "<string>"
 
 
 def _values(function: types.FunctionType) -> Iterator[Any]:
