@@ -17,14 +17,14 @@ from nexus.activation.platform import Site
 from nexus.config import Settings
 from nexus.core.service import Service
 from nexus.core.tokens import new_operator_key, operator_hash
+from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.engines.oltp.postgres import Postgres
 from nexus.gateway.pages import site_pages
 from nexus.runtime.app import App
 from nexus.runtime.cells import Cell, Cells
 from nexus.runtime.node import Node
-from tests.activation.conftest import control_database
+from tests.activation.conftest import new_database
 
-__all__ = ["control_database"]
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
     "--no-sandbox",
@@ -46,9 +46,9 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-async def site(control_database: tuple[str, str], services: dict[str, Service]) -> AsyncIterator[Served]:
-    """Everything a process serves, on a port of its own."""
-    app_url, owner_url = control_database[1], control_database[0]
+async def site(postgres: EmbeddedPostgres, services: dict[str, Service]) -> AsyncIterator[Served]:
+    """Everything a process serves, on a port and a database of its own."""
+    owner_url, app_url = await new_database(postgres, "pages_tests")
     cells = Cells([Cell("c0", await Postgres.open(app_url), owner_url)])
     await cells.prepare()
     operator = new_operator_key()
