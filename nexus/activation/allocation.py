@@ -33,7 +33,7 @@ _REACH: Final = Statement("""
 SELECT (SELECT json_agg(n) FROM unnest($1::text[]) AS n WHERE NOT (
         has_table_privilege('{s}.' || n, 'SELECT') AND has_table_privilege('{s}.' || n, 'INSERT')
         AND has_table_privilege('{s}.' || n, 'UPDATE') AND has_table_privilege('{s}.' || n, 'DELETE'))),
-    has_schema_privilege('nexus_control', 'USAGE'), has_schema_privilege(current_user::text, 'CREATE'), current_user""")
+    coalesce(has_schema_privilege(to_regnamespace('nexus_control')::oid, 'USAGE'), false), has_schema_privilege(current_user::text, 'CREATE'), current_user""")
 
 
 class NoRoom(Problem, status=503):

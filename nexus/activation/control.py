@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -79,11 +78,11 @@ class Control:
 
     async def stop(self) -> None:
         """End the background work; activations under way go on at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        going = set(self._tasks)
+        while going:  # once more where wait_for has forgotten a cancellation, as it does before Python 3.12
+            for task in going:
+                task.cancel()
+            _, going = await asyncio.wait(going, timeout=0.5)
         self._tasks.clear()
         await self.saga.stop()
 

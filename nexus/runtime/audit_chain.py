@@ -8,7 +8,7 @@ compare seq, tenant and at with the members of the entry, and the last hash with
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -40,12 +40,32 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 """Called after each batch with the tenant, the last seq checked and the seq of its head."""
 
 
+class _Act(msgspec.Struct):
+    """Of a command, what the chain itself must know."""
+
+    restored_from: Any = None
+
+
 class _Platform(msgspec.Struct):
     """What the platform says of an entry."""
 
     tenant: str
     seq: int
     at: str
+    act: _Act
+
+
+@dataclass(slots=True)
+class _Whose:
+    """Whose entries a chain holds: a restored tenant's begins with those of its origin, and its first own entry names that origin."""
+
+    now: str | None = None
+
+    def follows(self, says: _Platform) -> bool:
+        if self.now not in (None, says.tenant, says.act.restored_from):
+            return False
+        self.now = says.tenant
+        return True
 
 
 _platform = msgspec.json.Decoder(_Platform)
@@ -95,7 +115,7 @@ async def check(
     key = tenant.encode()
     rows = (await oltp.run(None, (_HEAD, [key]), lane="slow"))[0].rows
     end, last = (int(cast(bytes, rows[0][0])), cast(bytes, rows[0][1])) if rows else (0, GENESIS)
-    seq, prev = 0, GENESIS
+    seq, prev, whose = 0, GENESIS, _Whose()
     if newest is not None and end > newest:
         seq = end - newest
         before = (await oltp.run(None, (_HASH, [key, b"%d" % seq]), lane="slow"))[0].rows
@@ -106,11 +126,13 @@ async def check(
         found = (await oltp.run(None, (_ENTRIES, [key, b"%d" % seq, b"%d" % end, b"%d" % batch]), lane="slow"))[0]
         if not found.rows:
             return Finding(tenant, seq + 1, "truncated", f"the head says {end} entries, the last one there is {seq}")
-        if broken := _broken(tenant, seq, prev, found):
+        if broken := _broken(tenant, seq, prev, found, whose):
             return broken
         seq, prev = seq + len(found.rows), cast(bytes, found.rows[-1][4])
         if progress is not None:
             progress(tenant, seq, end)
+    if end and whose.now != tenant:
+        return Finding(tenant, end, "unlinked", f"its last entry is of {whose.now}, and no entry says that this tenant goes on from there")
     if prev != last:
         return Finding(tenant, end, "unlinked", f"its hash is {prev.decode()}, the head says {last.decode()}")
     after = (await oltp.run(None, (_AFTER, [key]), lane="slow"))[0].rows[0][0]
@@ -126,7 +148,7 @@ async def _tenants(oltp: Oltp) -> AsyncIterator[str]:
         yield found.decode()
 
 
-def _broken(tenant: str, seq: int, prev: bytes, found: Result) -> Finding | None:
+def _broken(tenant: str, seq: int, prev: bytes, found: Result, whose: _Whose) -> Finding | None:
     """The first link of a batch that does not hold; `seq` and `prev` are those of the entry before it."""
     for row in found.rows:
         number, at, entry, prev_hash, hash_ = cast(tuple[bytes, ...], row)
@@ -138,7 +160,7 @@ def _broken(tenant: str, seq: int, prev: bytes, found: Result) -> Finding | None
         if (computed := link(prev, entry)) != hash_:
             return Finding(tenant, seq, "changed", f"its entry hashes to {computed.decode()}, it was written as {hash_.decode()}")
         says = _platform.decode(entry)
-        if (says.tenant, says.seq, says.at.encode()) != (tenant, seq, at):
+        if (says.seq, says.at.encode()) != (seq, at) or not whose.follows(says):
             return Finding(
                 tenant, seq, "changed", f"its columns say {seq} at {at.decode()}, its entry {says.tenant} {says.seq} at {says.at}"
             )

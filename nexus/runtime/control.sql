@@ -106,6 +106,20 @@ CREATE TABLE IF NOT EXISTS nexus_control.activation_step (
     CONSTRAINT pk_activation_step PRIMARY KEY (activation_id, n)
 );
 
+-- A copy of a tenant on its way into a cell. Whoever does it holds an advisory lock for as long as it lives; what nobody holds is undone, or
+-- completed once the tenant has been switched.
+CREATE TABLE IF NOT EXISTS nexus_control.relocation (
+    tenant_id uuid CONSTRAINT pk_relocation PRIMARY KEY,
+    kind text NOT NULL CONSTRAINT ck_relocation_kind CHECK (kind IN ('restore', 'move')),
+    source text,             -- the cell it leaves
+    target text NOT NULL CONSTRAINT fk_relocation_target REFERENCES nexus_control.cell (name),
+    phase text NOT NULL,
+    was text,                -- the state of the tenant before
+    audit_seq bigint,        -- how far its audit chain has been copied
+    switched_at timestamptz,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 CREATE TABLE IF NOT EXISTS nexus_control.operator (
     key_hash bytea CONSTRAINT pk_operator PRIMARY KEY,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -114,7 +128,7 @@ CREATE TABLE IF NOT EXISTS nexus_control.operator (
 -- The runtime's login role reads and writes rows; it neither owns nor alters anything.
 REVOKE ALL ON SCHEMA nexus_control FROM PUBLIC;
 GRANT USAGE ON SCHEMA nexus_control TO nexus_app;
-GRANT SELECT ON TABLE nexus_control.cell, nexus_control.operator TO nexus_app;
+GRANT SELECT ON TABLE nexus_control.cell, nexus_control.operator, nexus_control.relocation TO nexus_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE nexus_control.tenant, nexus_control.tenant_host, nexus_control.tenant_feature,
     nexus_control.standby TO nexus_app;
 GRANT SELECT, INSERT ON TABLE nexus_control.tenant_change TO nexus_app;

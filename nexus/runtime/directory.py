@@ -21,7 +21,10 @@ TTL: Final = 3.0
 """Seconds for which an answer is believed: how long another process's suspension may take to be seen here."""
 LIMIT: Final = 10_000
 
-_COLUMNS: Final = "id, slug, name, state, reason, since, hold_until, cell, country, currency, time_zone, language, preset, created_at"
+_COLUMNS: Final = (
+    "id, slug, name, state, reason, since, hold_until, cell, country, currency, time_zone, language, preset, created_at,"
+    " (SELECT r.was FROM nexus_control.relocation r WHERE r.tenant_id = tenant.id) AS was"
+)
 _BY_ID: Final = Statement(f"SELECT row_to_json(t) FROM (SELECT {_COLUMNS} FROM nexus_control.tenant WHERE id = $1) t")
 _BY_SLUG: Final = Statement(
     f"SELECT row_to_json(t) FROM (SELECT {_COLUMNS} FROM nexus_control.tenant WHERE slug = $1 AND state <> 'purged') t"
@@ -54,6 +57,13 @@ class TenantRecord:
     since: dt.datetime | None = None
     hold_until: dt.datetime | None = None
     created_at: dt.datetime | None = None
+    was: str | None = None
+    """Of one that moves: the state to which it returns."""
+
+    @property
+    def stands(self) -> str:
+        """Its state apart from being moved."""
+        return self.was or self.state if self.state == "moving" else self.state
 
     @property
     def schema(self) -> str:
@@ -84,6 +94,7 @@ class _Row(msgspec.Struct):
     since: dt.datetime | None = None
     hold_until: dt.datetime | None = None
     created_at: dt.datetime | None = None
+    was: str | None = None
 
 
 _row: Final = msgspec.json.Decoder(_Row)

@@ -26,8 +26,8 @@ _STATUS: Final = (
 )
 _CLAIM: Final = "INSERT INTO nexus_cell.tenant_service (tenant, service, version) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING"
 _WHERE: Final = "SELECT version, part FROM nexus_cell.tenant_service WHERE tenant = %s AND service = %s FOR UPDATE"
-# Held against a move of the tenant (runtime.moving), whose copy must not miss what is made here
-_NOT_MOVING: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('nexus.tables ' || %s, 0))"
+# Held against a copy of the tenant (runtime.tenant_copy), which must find its tables as they were when it began
+_UNCOPIED: Final = "SELECT pg_advisory_xact_lock(hashtextextended('nexus.tables ' || %s, 0))"
 _DONE: Final = (
     "UPDATE nexus_cell.tenant_service SET version = %s, part = %s, at = clock_timestamp(), error = NULL, error_at = NULL"
     " WHERE tenant = %s AND service = %s"
@@ -179,7 +179,7 @@ class Migrator:
         """Do the next part; False when there is none (or the tenant is gone)."""
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = '{int(self._patience.lock * 1000)}ms'".encode())
-            await connection.execute(_NOT_MOVING, (tenant,))
+            await connection.execute(_UNCOPIED, (tenant,))
             row = await (await connection.execute(_WHERE, (tenant, service.name))).fetchone()
             if row is None:
                 return False

@@ -109,11 +109,12 @@ def following(service: Service, version: int, done: int) -> Part | None:
 
 
 @functools.cache
-def from_nothing(service: Service) -> str:
-    """Everything that makes the tables of a service at its latest version where there are no rows, with the row that says so."""
-    made = "".join(f"{part.sql}\n" for part in parts(service) if part.kind != "backfill")
+def from_nothing(service: Service, version: int | None = None) -> str:
+    """Everything that makes the tables of a service at a version (by default the latest) where there are no rows, and says so in its row."""
+    version = latest(service) if version is None else version
+    made = "".join(f"{part.sql}\n" for part in parts(service) if part.kind != "backfill" and part.version <= version)
     return made + (
-        f"INSERT INTO nexus_cell.tenant_service (tenant, service, version) VALUES ('{{s}}', '{service.name}', {latest(service)})"
+        f"INSERT INTO nexus_cell.tenant_service (tenant, service, version) VALUES ('{{s}}', '{service.name}', {version})"
         " ON CONFLICT (tenant, service) DO UPDATE SET version = excluded.version, part = 0, at = clock_timestamp(), error = NULL,"
         " error_at = NULL;\n"
     )

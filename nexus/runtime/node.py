@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -17,12 +16,14 @@ from nexus.engines.event_log.embedded import EmbeddedEventLog
 from nexus.engines.oltp import Oltp, PermissionDenied
 from nexus.engines.oltp import Unavailable as Away
 from nexus.runtime.admission import Admission, TenantMoving
+from nexus.runtime.backup import Backups
 from nexus.runtime.cells import Cells
 from nexus.runtime.commands import Commands
 from nexus.runtime.deadletters import DeadLetters
 from nexus.runtime.directory import Directory, TenantRecord
 from nexus.runtime.housekeeping import Housekeeping
 from nexus.runtime.migrate import Migrator
+from nexus.runtime.moving import Moves
 from nexus.runtime.principals import Principal, Principals
 from nexus.runtime.reactions import Follower, reactions_of
 from nexus.runtime.relay import Relay
@@ -44,6 +45,8 @@ class Node:
         self.directory = Directory(cells)
         self.principals = Principals(cells, self.directory)
         self.migrator = Migrator(cells, self.services, self.directory)
+        self.moves = Moves(cells, self.services, self.directory, self.migrator)
+        self.backups = Backups(cells, self.services, self.directory, self.migrator)
         self.admission = Admission(self.directory, self.migrator, self.services)
         self.commands = Commands(self, self._committed)
         self.rest = Rest(self, self.services.values())
@@ -156,6 +159,8 @@ class Node:
                 self.followers.append((name, follower))
                 self._begin(follower.run(), f"{service} follows {name}")
 
+        self._begin(self.moves.keep(), "moves")
+
     def _begin(self, work: Any, name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
 
@@ -165,11 +170,12 @@ class Node:
 
     async def stop(self) -> None:
         """End that work and let go of the databases; what was committed waits for the next start."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        going = set(self._tasks)
+        while going:
+            # again, because before Python 3.12 wait_for forgets a cancellation that comes with what it waited for
+            for task in going:
+                task.cancel()
+            _, going = await asyncio.wait(going, timeout=0.5)
         self._tasks.clear()
         self.followers.clear()
         await self.cells.close()

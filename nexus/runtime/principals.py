@@ -16,7 +16,7 @@ from nexus.core.message import Event
 from nexus.core.problem import Problem, Unauthenticated
 from nexus.core.tokens import Token, is_operator_key, operator_hash, read_token
 from nexus.core.tx import Actor, Tenant
-from nexus.engines.oltp import Oltp, Statement
+from nexus.engines.oltp import Oltp, PermissionDenied, Statement
 from nexus.runtime.cells import Cells
 from nexus.runtime.directory import Directory, TenantRecord
 from nexus.surfaces.shapes import by_name
@@ -158,13 +158,16 @@ class Principals:
         oltp = self._cells[record.cell].oltp
         moving = record.state == "moving"
         arguments = [str(token.key).encode(), token.hash.encode()]
-        (result,) = await oltp.run(record.schema, (_READ if moving else _READ_AND_TOUCH, arguments))
+        try:
+            (result,) = await oltp.run(record.schema, (_READ if moving else _READ_AND_TOUCH, arguments))
+        except PermissionDenied:  # closed for writing, because it moves, which this process has not seen yet
+            (result,) = await oltp.run(record.schema, (_READ, arguments))
         found = _found.decode(result.rows[0][0] or b"") if result.rows else None
         if found is None or not (found.acts and found.in_force):
             raise Unauthenticated(reason=_NOT_IN_FORCE)
-        if record.state == "suspended":
+        if record.stands == "suspended":
             raise TenantSuspended(name=record.name, reason=record.reason or "")
-        if record.state == "archived":
+        if record.stands == "archived":
             raise TenantArchived(name=record.name)
         territories = await _territories(oltp, record, found.territory_ids)
         principal = Principal(

@@ -7,7 +7,7 @@ tenant.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import psycopg
@@ -15,7 +15,7 @@ import psycopg
 from nexus.core.service import Service
 from nexus.engines.oltp.roles import create_tenant_schema_sql, drop_tenant_schema_sql
 from nexus.runtime.cells import Cell
-from nexus.runtime.migrations import from_nothing
+from nexus.runtime.migrations import from_nothing, latest
 from nexus.surfaces.tables import PLATFORM_SCRIPT, PLATFORM_TABLES, grants
 
 _SERVICES: Final = "DELETE FROM nexus_cell.tenant_service WHERE tenant = '{s}';\n"
@@ -31,13 +31,14 @@ DELETE FROM nexus_cell.timer WHERE tenant = '{s}';
 
 
 @functools.lru_cache(maxsize=64)
-def _tables(services: tuple[Service, ...]) -> str:
-    return PLATFORM_SCRIPT + grants(list(PLATFORM_TABLES)) + "".join(from_nothing(service) for service in services)
+def _tables(services: tuple[tuple[Service, int], ...]) -> str:
+    return PLATFORM_SCRIPT + grants(list(PLATFORM_TABLES)) + "".join(from_nothing(service, version) for service, version in services)
 
 
-def creation(schema: str, services: Iterable[Service], server_version: int) -> str:
-    """The script that makes a tenant's role, schema, tables and grants, and says which services are there."""
-    return create_tenant_schema_sql(schema, server_version, _tables(tuple(services)).replace("{s}", schema))
+def creation(schema: str, services: Iterable[Service], server_version: int, versions: Mapping[str, int] | None = None) -> str:
+    """The script that makes a tenant's role, schema, tables and grants, and says which services are there; at the latest versions, or these."""
+    at = tuple((service, (versions or {}).get(service.name, latest(service))) for service in services)
+    return create_tenant_schema_sql(schema, server_version, _tables(at).replace("{s}", schema))
 
 
 async def create(cell: Cell, schema: str, services: Iterable[Service]) -> None:
