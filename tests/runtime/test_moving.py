@@ -140,19 +140,19 @@ async def test_under_load_a_writer_gets_success_or_a_clean_503_and_nothing_is_lo
     done.set()
     await asyncio.gather(*work)
 
-    there = {
-        str(row[0]) for row in await nexus.rows(f"SELECT id FROM {one.schema}.crm_contact", cell=(await record_of(nexus, one.id)).cell)
-    }
-    assert set(acknowledged) <= there
-    assert len(there) == len(acknowledged) + len(one.contacts)
     assert answers == {201, 503}
+    await nothing_lost(nexus, one, set(acknowledged))
+
+
+async def nothing_lost(nexus: Installation, one: Business, acknowledged: set[str]) -> None:
+    """What was acknowledged is there, nothing else is, and all of it was told."""
+    cell = (await record_of(nexus, one.id)).cell
+    there = {str(row[0]) for row in await nexus.rows(f"SELECT id FROM {one.schema}.crm_contact", cell=cell)}
+    assert acknowledged <= there
+    assert len(there) == len(acknowledged) + len(one.contacts)
     await relayed(nexus)
-    told = await nexus.rows(
-        "SELECT DISTINCT subject FROM nexus_cell.event WHERE tenant = %s AND topic ~ 'contact.created$'",
-        one.schema,
-        cell=(await record_of(nexus, one.id)).cell,
-    )
-    assert there <= {str(row[0]) for row in told}  # and what the activation made to prove itself
+    events = "SELECT DISTINCT subject FROM nexus_cell.event WHERE tenant = %s AND topic ~ 'contact.created$'"
+    assert there <= {str(row[0]) for row in await nexus.rows(events, one.schema, cell=cell)}  # and what proved the activation
     assert await chain_holds(nexus, one.id)
 
 
