@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nexus.cli.doctor import examined
+from nexus.cli.doctor import cells, examined, here
 from nexus.cli.doctor.findings import Finding
 from nexus.config import Settings
 from nexus.core.tokens import new_operator_key
 from tests.cli.conftest import Cli
+from tests.process.conftest import Nexus
 
 
 def found(cli: Cli, **settings: Any) -> list[Finding]:
@@ -231,3 +235,37 @@ def test_secrets_are_not_shown(alone: Cli) -> None:
     shown = {one["name"]: one["value"] for one in said.json()["settings"]}
     assert shown["database_url"] == "postgresql://ade@127.0.0.1:1/shop"
     assert (shown["cells"], shown["owner_password"]) == ("far=postgresql://ade@127.0.0.1:1/far", "***")
+
+
+def test_a_process_that_does_not_answer(tmp_path: Path) -> None:
+    cli = Cli(Nexus(tmp_path, 1))
+    cli.data.mkdir()
+    with (cli.data / "running.json").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write('{"pid":1,"url":"http://127.0.0.1:1"}')
+        held.flush()
+        amiss = {one.about: one for one in found(cli) if one.state == "wrong"}
+
+    assert set(amiss) == {"process"}
+    assert "http://127.0.0.1:1 does not answer" in amiss["process"].says
+
+
+def test_a_disk_that_fills(patient: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here.shutil, "disk_usage", lambda place: SimpleNamespace(free=100 << 20, total=100 << 30))
+    assert told(patient, "disk").state == "wrong"
+
+    monkeypatch.setattr(here.shutil, "disk_usage", lambda place: SimpleNamespace(free=4 << 30, total=100 << 30))
+    assert told(patient, "disk").state == "odd"
+
+
+def test_clocks_that_differ(patient: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time
+    monkeypatch.setattr(cells, "time", SimpleNamespace(time=lambda: real() - 60))
+
+    assert told(patient, "clock of main").says.startswith("differs from this machine's by +")
+
+
+def test_connections_that_run_out(patient: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "_SERVER", cells._SERVER.replace("current_setting('max_connections')", "'2'"))
+
+    assert told(patient, "connections of main").state == "odd"

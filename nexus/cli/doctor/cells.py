@@ -25,9 +25,10 @@ _SLOW: Final = 60.0
 """Seconds after which what waits for a running process has waited too long."""
 _OLDEST: Final = 150_000
 
+# pg_stat_activity would hide what other roles' sessions are: then only one's own would count
 _SERVER: Final = (
     "SELECT current_setting('server_version'), current_setting('server_version_num')::int, current_setting('max_connections')::int,"
-    " (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int, clock_timestamp()"
+    " (SELECT sum(numbackends) FROM pg_stat_database)::int, clock_timestamp()"
 )
 _WAITING: Final = "SELECT count(*)::int, extract(epoch FROM clock_timestamp() - min(at))::float FROM nexus_cell.journal"
 
