@@ -153,6 +153,11 @@ def _create(shape: Shape) -> dict[str, Any]:
 
 def _get(shape: Shape) -> dict[str, Any]:
     found = answer("The record.", ref(component(shape)), component(shape), header("ETag"))
+    led = (
+        {"301": {"description": "It was merged into the record at `Location`.", "headers": header("Location")}}
+        if shape.entity.merges
+        else {}
+    )
     return operation(
         shape,
         "get",
@@ -161,6 +166,7 @@ def _get(shape: Shape) -> dict[str, Any]:
         parameters=[parameter("id"), parameter("fields"), *_expand(shape), parameter("If-None-Match")],
         responses={
             "200": found,
+            **led,
             "304": {"description": "It is what the caller has."},
             **problems.of_operation("Malformed", "NotFound", "Invalid"),
         },

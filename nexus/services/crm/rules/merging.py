@@ -11,7 +11,8 @@ from nexus.services.crm.terms import DoNotContact, FurtherEmail, FurtherPhone, R
 P = TypeVar("P", Account, Contact)
 
 _ITS_OWN: Final = frozenset(
-    ["id", "created_at", "created_by", "updated_at", "updated_by", "version", "archived_at", "name", "parent_account_id", "email_verified"]
+    """id created_at created_by updated_at updated_by version archived_at name parent_account_id tags external_refs custom also_known_as
+    email email_verified more_emails more_phones do_not_contact""".split()
 )
 """What is never taken as it is: the platform's, and what the rules below decide."""
 _TOGETHER: Final = ("street", "city", "region", "postal_code", "country")

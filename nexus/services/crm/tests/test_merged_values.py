@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nexus.core import uuid7
 from nexus.runtime.testing import Harness
@@ -20,6 +22,7 @@ from nexus.services.crm.entities import (
     AccountContact,
     Contact,
 )
+from nexus.services.crm.rules.merging import absorb
 from nexus.services.crm.terms import (
     Channel,
     DoNotContact,
@@ -143,3 +146,52 @@ async def test_an_amount_never_changes_its_currency(crm: Harness, mine: Any, the
 
     now = await crm.get(Account, a.id)
     assert (now.annual_revenue, now.currency) == after
+
+
+addresses = st.sampled_from(["a@x.example", "b@x.example", "c@x.example"])
+numbers = st.sampled_from(["+2348030000001", "+2348030000002"])
+refusals = st.lists(
+    st.builds(refusal, st.sampled_from(list(Channel)), st.sampled_from(list(RefusalReason)), st.integers(0, 3)),
+    max_size=3,
+    unique_by=lambda one: one.channel,
+)
+people = st.builds(
+    Contact,
+    name=st.sampled_from(["Ada", "ADA", "Obi"]),
+    email=st.none() | addresses,
+    email_verified=st.booleans(),
+    more_emails=st.lists(st.builds(FurtherEmail, address=addresses, verified=st.booleans()), max_size=3, unique_by=lambda one: one.address),
+    phone=st.none() | numbers,
+    more_phones=st.lists(st.builds(FurtherPhone, number=numbers), max_size=2, unique_by=lambda one: one.number),
+    city=st.none() | st.sampled_from(["Lagos", "Abuja"]),
+    country=st.none() | st.sampled_from(["NG", "GH"]),
+    do_not_contact=refusals,
+    tags=st.lists(st.sampled_from("xyz"), unique=True),
+)
+
+
+def ways(one: Contact) -> tuple[set[str], set[str]]:
+    emails = {further.address for further in one.more_emails} | ({one.email} if one.email else set())
+    return emails, {further.number for further in one.more_phones} | ({one.phone} if one.phone else set())
+
+
+@given(a=people, b=people)
+def test_nothing_is_lost_nothing_is_there_twice_and_nobody_is_reached_against_their_will(a: Contact, b: Contact) -> None:
+    before = ways(a), ways(b), (a.name, a.email, a.phone, a.city, a.country), [*a.do_not_contact, *b.do_not_contact]
+
+    absorb(a, b, "NGN")
+
+    assert ways(a) == (before[0][0] | before[1][0], before[0][1] | before[1][1])
+    emails, phones = [one.address for one in a.more_emails], [one.number for one in a.more_phones]
+    assert len({*emails, a.email} - {None}) == len(emails) + (a.email is not None)
+    assert len({*phones, a.phone} - {None}) == len(phones) + (a.phone is not None)
+    now = (a.name, a.email, a.phone, a.city, a.country)
+    assert all(own is None or own == after for own, after in zip(before[2], now, strict=True))
+    assert (a.city, a.country) in {before[2][3:], (b.city, b.country), (before[2][3] or b.city, before[2][4] or b.country)}
+    assert {one.channel for one in a.do_not_contact} == {one.channel for one in before[3]}
+    for kept in a.do_not_contact:
+        assert kept == min((one for one in before[3] if one.channel is kept.channel), key=_rank)
+
+
+def _rank(one: DoNotContact) -> tuple[int, dt.datetime]:
+    return (RefusalReason.UNSUBSCRIBED, RefusalReason.MANUAL, RefusalReason.BOUNCED).index(one.reason), one.at

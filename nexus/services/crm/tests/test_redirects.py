@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
-from nexus.core import uuid7
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nexus.core import among, uuid7
 from nexus.runtime.testing import Harness
 from nexus.services.crm.api import (
+    ContactMerged,
     LogActivity,
     MergeContacts,
 )
@@ -79,3 +84,32 @@ async def test_who_does_not_see_the_survivor_learns_nothing(crm: Harness) -> Non
     assert lost.json()["title"] == never.json()["title"]
     assert (await other.api("PATCH", f"/api/v1/crm/contacts/{b.id}", {"title": "X"}, if_match="*")).status == 404
     assert (await rep.api("GET", "/api/v1/crm/redirects")).status == 403
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    merges=st.lists(st.tuples(st.integers(0, 6), st.lists(st.integers(0, 6), min_size=1, max_size=3)), min_size=2, max_size=6),
+    at_once=st.booleans(),
+)
+async def test_whatever_is_merged_with_whatever_every_id_leads_to_a_record_in_one_step(
+    crm: Harness, merges: list[tuple[int, list[int]]], at_once: bool
+) -> None:
+    made = [Contact(name=f"C{n}", email=f"c{n}@one.example", tags=[f"t{n}"]) for n in range(7)]
+    await crm.given(*made)
+    commands = [MergeContacts(contact_id=made[one].id, others=[made[other].id for other in others]) for one, others in merges]
+    if at_once:
+        results = await asyncio.gather(*[crm.run(command) for command in commands], return_exceptions=True)
+    else:
+        results = [(await asyncio.gather(crm.run(command), return_exceptions=True))[0] for command in commands]
+
+    assert {type(one).__name__ for one in results} <= {"ContactMerged", "IntoItself", "Merged"}
+    ids = [one.id for one in made]
+    left = {one.id: one for one in await crm.list(Contact, among(Contact.id, ids))}
+    leads = {one.from_id: one.to_id for one in await crm.list(Redirect, among(Redirect.from_id, ids))}
+    assert set(left) | set(leads) == set(ids) and not set(left) & set(leads)
+    assert set(leads.values()) <= set(left)
+    assert len(leads) == sum(len(one.merged_ids) for one in results if isinstance(one, ContactMerged))
+    for one in made:
+        survivor = left[leads.get(one.id, one.id)]
+        addresses = [survivor.email, *[further.address for further in survivor.more_emails]]
+        assert addresses.count(one.email) == survivor.tags.count(one.tags[0]) == 1
