@@ -4,6 +4,9 @@ An entry is the UTF-8 text `{"tenant":…,"seq":…,"at":…,"act":{…}}` exact
 byte for byte. Its hash is sha256(previous hash as 32 bytes || entry); the previous hash of seq 1 is 32 zero bytes. So an export is
 checked without a database: for each line of a tenant, in order of seq, hash the entry with the hash of the line before and compare; then
 compare seq, tenant and at with the members of the entry, and the last hash with one kept elsewhere.
+
+A restored or cloned tenant's chain begins with the entries of its origin, which name that origin as their tenant; its first own entry says
+`"restored_from"` of it. A chain that goes from one tenant to another without saying so is broken.
 """
 
 from collections.abc import AsyncIterator, Callable

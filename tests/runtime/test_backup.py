@@ -17,9 +17,10 @@ from nexus.core.problem import Conflict, Problem
 from nexus.core.service import Service
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.runtime import backup as backup_module
-from nexus.runtime import migrations
+from nexus.runtime import migrations, schemas
 from nexus.runtime.backup import TenantExists
 from nexus.runtime.tenant_copy.archive import ArchiveDamaged
+from nexus.runtime.tenant_copy.parts import CELL_PARTS
 from tests.activation.conftest import Installation, opened
 from tests.runtime.copies import (
     Business,
@@ -79,6 +80,18 @@ async def test_a_purged_tenant_comes_back_as_it_was(nexus: Installation, tmp_pat
     assert (await ask(nexus, one, "GET", f"crm/contacts/{one.contacts[0]}"))["name"] == "Adé Ọlá"
     await ask(nexus, one, "POST", "crm/contacts", {"name": "After"})
     assert await chain_holds(nexus, one.id)
+
+
+async def test_every_table_of_a_cell_that_has_rows_of_tenants_is_copied_and_dropped(nexus: Installation) -> None:
+    found = await nexus.rows(
+        "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant'"
+        " WHERE c.relnamespace = 'nexus_cell'::regnamespace AND c.relkind = 'r' ORDER BY 1"
+    )
+
+    names = {name for (name,) in found}
+    made_by_the_copy = {"audit_head", "tenant_service"}
+    assert names - made_by_the_copy == {part.name.removeprefix("cell.") for part in CELL_PARTS}
+    assert all(f"DELETE FROM nexus_cell.{name} " in schemas._ROWS + schemas._SERVICES for name in names)
 
 
 async def test_another_tenant_beside_the_living_one(nexus: Installation, kept: tuple[Business, Path]) -> None:
