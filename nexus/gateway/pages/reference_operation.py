@@ -21,6 +21,8 @@ def curl(document: Schema, path: str, method: str, operation: Schema) -> str:
     lines += [f"-H '{one['name']}: {one['example']}'" for one in parameters if one["in"] == "header" and one.get("required")]
     if (sent := example_of(operation)) is not None:
         lines += ["-H 'Content-Type: application/json'", "-d '" + json.dumps(sent, ensure_ascii=False).replace("'", "'\\''") + "'"]
+    elif "text/csv" in operation.get("requestBody", {}).get("content", {}):
+        lines += ["-H 'Content-Type: text/csv'", "--data-binary @file.csv"]
     return " \\\n  ".join(lines)
 
 

@@ -6,6 +6,7 @@ examples.py     an example for everything, which fits its schema
 problems.py     the refusals: what each operation may answer instead, read from the rules themselves
 records.py      operations on records
 many.py         operations on many records at once
+files.py        imports and exports
 actions.py      commands and reports
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from nexus.core.service import Service
-from nexus.surfaces.openapi import actions, many, problems, records
+from nexus.surfaces.openapi import actions, files, many, problems, records
 from nexus.surfaces.openapi.parts import Part
 from nexus.surfaces.openapi.structs import paragraphs
 
@@ -45,6 +46,7 @@ def service_part(service: Service) -> Part:
     for entity in service.entities():
         records.add(part, entity)
     many.add(part, service)
+    files.add(part, service)
     actions.add(part, service)
     return part
 
