@@ -13,18 +13,11 @@ from typing import Any, Final
 
 from nexus.core.entity import Entity
 from nexus.core.service import Service
-from nexus.runtime.tenant_copy.parts import Part
+from nexus.runtime.tenant_copy.parts import CELL_PARTS, Part
 from nexus.surfaces.shapes import Field, shape_of
+from nexus.surfaces.tables import PLATFORM_TABLES
 
-LEFT_OUT: Final = frozenset(
-    {
-        "nexus_idempotency",
-        "nexus_inbox",
-        "nexus_import",
-        "nexus_import_row",
-        *(f"cell.{name}" for name in ("audit", "journal", "event", "dead_letter", "timer")),
-    }
-)
+LEFT_OUT: Final = frozenset(PLATFORM_TABLES) | {part.name for part in CELL_PARTS}
 """Parts that hold what was written and by whom, word for word: a masked copy begins without them."""
 
 
