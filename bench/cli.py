@@ -33,7 +33,7 @@ class Run:
         self.ground = ground
         rounds = options.rounds + 1
         self.size = Size(options.contacts, round(options.seconds * 1_200) * rounds, options.tenants)
-        self.nexus = Nexus(ground, self.size)
+        self.nexus = Nexus(ground, self.size, os.cpu_count() or 1)
         self.naive = Naive(ground, self.size)
         self.requests = Requests(ground.folder, self.size.contacts, self.size.leads)
         self.demands: list[Demand] = []

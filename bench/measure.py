@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,12 +49,19 @@ async def one_round(side: Side, ground: Ground, requests: Path, seconds: float, 
     """Load a side for some seconds; the work that requests leave behind (the relay's) is waited for and counted."""
     global _tag
     _tag += 1
-    server, database = cpu(side.pid), cpu(ground.pid)
-    done = await load.send(side.url, requests, side.headers, seconds=seconds, connections=connections, rate=rate, tag=_tag)
+    server, database = sum(map(cpu, side.pids)), cpu(ground.pid)
+    share = len(side.urls)
+    sent = await asyncio.gather(
+        *(
+            load.send(url, requests, side.headers, seconds=seconds, connections=connections // share, rate=rate / share, tag=_tag * 10 + n)
+            for n, url in enumerate(side.urls)
+        )
+    )
     await side.settle()
-    count = max(1, done.requests) / 1e6
-    used = (cpu(side.pid) - server) / count, (cpu(ground.pid) - database) / count
-    return Round(done.rate, done.p50, done.p99, used[0], used[1], done.errors)
+    count = max(1, sum(done.requests for done in sent)) / 1e6
+    used = (sum(map(cpu, side.pids)) - server) / count, (cpu(ground.pid) - database) / count
+    middle, tail = statistics.mean(done.p50 for done in sent), max(done.p99 for done in sent)
+    return Round(sum(done.rate for done in sent), middle, tail, used[0], used[1], sum(done.errors for done in sent))
 
 
 def median(values: Sequence[float]) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import sys
 import time
 import urllib.request
@@ -19,8 +20,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bench.ground import CONTACTS, LEADS, Ground
 from bench.processes import Process, free_port
+from nexus.config import Settings
 from nexus.core.entity import Entity
-from nexus.runtime.databases import own_database
+from nexus.runtime.databases import own_database, passwords
 from nexus.services.crm.entities import Contact, Lead
 from nexus.surfaces.shapes import shape_of
 from nexus.surfaces.sql import encode
@@ -43,13 +45,10 @@ class Side(Protocol):
     """A server under load."""
 
     name: str
-    url: str
+    urls: list[str]
+    """Where it answers: the connections are shared out among them."""
     headers: Mapping[str, str]
-    pid: int
-
-    async def counters(self) -> tuple[int, int] | None:
-        """Round trips and statements since start, where it counts them."""
-        ...
+    pids: list[int]
 
     async def settle(self) -> None:
         """Wait until the work that requests have left behind is done."""
@@ -70,15 +69,17 @@ async def ask(url: str, method: str = "GET", body: Any = None, headers: Mapping[
 
 
 class Nexus:
-    """NEXUS, with one activated business and its owner's key."""
+    """NEXUS, with one activated business and its owner's key: as many processes as cores, the first of which does the work behind requests."""
 
     name = "NEXUS"
 
-    def __init__(self, ground: Ground, size: Size) -> None:
+    def __init__(self, ground: Ground, size: Size, processes: int = 1) -> None:
         self.ground = ground
         self._size = size
-        self._process: Process | None = None
+        self.processes = processes
+        self._processes: list[Process] = []
         self.url = ""
+        self.urls: list[str] = []
         self.headers: Mapping[str, str] = {}
         self.schema = ""
         self.operator: Mapping[str, str] = {}
@@ -89,8 +90,12 @@ class Nexus:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        """The first process."""
+        return self._processes[0].pid
+
+    @property
+    def pids(self) -> list[int]:
+        return [one.pid for one in self._processes]
 
     @property
     def folder(self) -> Path:
@@ -107,15 +112,27 @@ class Nexus:
     async def restart(self, more: Mapping[str, str]) -> None:
         """Stop the process where it runs, and start it with more settings."""
         self.stop()
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
         self.environment = {"NEXUS_DATA": str(self.folder), "NEXUS_DATABASE_URL": await own_database(self.ground.url())}
         began = time.monotonic()
-        command = [sys.executable, "-m", "nexus", "serve"]
-        self._process = Process(command, {**self.environment, **more, "NEXUS_PORT": str(port)}, self.ground.folder / "nexus.log")
-        await self._process.ready(f"{self.url}/healthz")
+        self.urls = [await self._launch("all", more)]
+        self.url = self.urls[0]
         self.started = time.monotonic() - began
+        known = passwords(Settings(data=str(self.folder)))
+        shared = {"NEXUS_OWNER_PASSWORD": known.owner, "NEXUS_APP_PASSWORD": known.app}
+        for n in range(1, self.processes):
+            folder = self.folder.with_name(f"nexus-{n}")
+            folder.mkdir(exist_ok=True)
+            shutil.copy(self.folder / "operator.key", folder)  # else the process makes a key of its own, and that one is the operator's
+            self.urls.append(await self._launch("api", {**more, **shared, "NEXUS_DATA": str(folder)}))
         self.operator = {"authorization": f"Bearer {(self.folder / 'operator.key').read_text().strip()}"}
+
+    async def _launch(self, target: str, more: Mapping[str, str]) -> str:
+        port = free_port()
+        command = [sys.executable, "-m", "nexus", "serve", "--target", target]
+        one = Process(command, {**self.environment, **more, "NEXUS_PORT": str(port)}, self.ground.folder / "nexus.log")
+        self._processes.append(one)
+        await one.ready(f"http://127.0.0.1:{port}/healthz")
+        return f"http://127.0.0.1:{port}"
 
     async def activate(self, business: Mapping[str, Any]) -> dict[str, Any]:
         """Activate a business."""
@@ -132,12 +149,6 @@ class Nexus:
             await self.ground.sql(text, "nexus")
         await self.ground.sql(f"ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
 
-    async def counters(self) -> tuple[int, int] | None:
-        said = await ask(f"{self.url}/metrics")
-        found = [re.search(rf"^nexus_database_{name}_total{{[^}}]*}} ([0-9.e+]+)$", said, re.M) for name in ("round_trips", "statements")]
-        counted = [int(float(one[1])) for one in found if one]
-        return (counted[0], counted[1]) if len(counted) == 2 else None
-
     async def settle(self) -> None:
         for _ in range(600):
             if (await self.ground.sql("SELECT NOT EXISTS (SELECT FROM nexus_cell.journal)", "nexus"))[0][0]:
@@ -147,8 +158,9 @@ class Nexus:
 
     def stop(self) -> None:
         """Stop it."""
-        if self._process is not None:
-            self._process.stop()
+        for one in reversed(self._processes):
+            one.stop()
+        self._processes.clear()
 
 
 def defaults(entity: type[Entity], rows: str) -> tuple[str, str]:
@@ -172,9 +184,13 @@ class Naive:
         self.url = ""
 
     @property
-    def pid(self) -> int:
+    def urls(self) -> list[str]:
+        return [self.url]
+
+    @property
+    def pids(self) -> list[int]:
         assert self._process is not None
-        return self._process.pid
+        return [self._process.pid]
 
     async def start(self) -> None:
         """Make its database and start it."""
@@ -196,9 +212,6 @@ class Naive:
         leads = LEADS.format(table="tenant_one.lead", count=self._size.leads, more="", values="")
         await self._ground.sql(leads, "naive")
         await self._ground.sql("ANALYZE tenant_one.contact, tenant_one.lead", "naive")
-
-    async def counters(self) -> tuple[int, int] | None:
-        return None
 
     async def settle(self) -> None:
         """It leaves nothing behind."""
