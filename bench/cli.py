@@ -79,8 +79,9 @@ class Run:
 
     async def round(self, job: Job, side: Side, seconds: float) -> Round:
         """One round."""
-        file = self.requests.file(job, side.name, round(self.options.seconds * 1_200))
-        return await one_round(side, self.ground, file, seconds)
+        most = round(self.options.seconds * 1_200) // len(side.urls)
+        files = [self.requests.file(job, side.name, most, n) for n in range(len(side.urls))]
+        return await one_round(side, self.ground, files, seconds)
 
     def demand(self, job: Job, nexus: Rounds, naive: Rounds | None, limits: list[Limit], count: Count | None) -> None:
         """What the issue wants of this job."""

@@ -89,9 +89,9 @@ class Requests:
         self._leads = leads
         self._taken: dict[str, int] = {}
 
-    def file(self, job: Job, side: str, at_most: int) -> Path:
+    def file(self, job: Job, side: str, at_most: int, part: int = 0) -> Path:
         """The requests for one round; of those that may be sent once, the next `at_most`."""
-        place = self._folder / f"{job.name.replace(' ', '-')}-{side}.txt"
+        place = self._folder / f"{job.name.replace(' ', '-')}-{side}-{part}.txt"
         if not job.once:
             if not place.exists():
                 place.write_text("\n".join(job.lines(side, self._contacts)) + "\n")

@@ -45,15 +45,18 @@ class Rounds:
 _tag = 0
 
 
-async def one_round(side: Side, ground: Ground, requests: Path, seconds: float, *, connections: int = 32, rate: float = 0) -> Round:
+async def one_round(
+    side: Side, ground: Ground, requests: Path | list[Path], seconds: float, *, connections: int = 32, rate: float = 0
+) -> Round:
     """Load a side for some seconds; the work that requests leave behind (the relay's) is waited for and counted."""
     global _tag
     _tag += 1
     server, database = sum(map(cpu, side.pids)), cpu(ground.pid)
     share = len(side.urls)
+    parts = requests if isinstance(requests, list) else [requests] * share
     sent = await asyncio.gather(
         *(
-            load.send(url, requests, side.headers, seconds=seconds, connections=connections // share, rate=rate / share, tag=_tag * 10 + n)
+            load.send(url, parts[n], side.headers, seconds=seconds, connections=connections // share, rate=rate / share, tag=_tag * 10 + n)
             for n, url in enumerate(side.urls)
         )
     )

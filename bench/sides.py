@@ -147,7 +147,7 @@ class Nexus:
             more, values = defaults(entity, rows)
             text = rows.format(table=f"{self.schema}.{entity.__tablename__}", count=count, more=more, values=values)
             await self.ground.sql(text, "nexus")
-        await self.ground.sql(f"ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
+        await self.ground.sql(f"VACUUM ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
 
     async def settle(self) -> None:
         for _ in range(600):
@@ -211,7 +211,7 @@ class Naive:
         await self._ground.sql(CONTACTS.format(table="tenant_one.contact", count=self._size.contacts, more="", values=""), "naive")
         leads = LEADS.format(table="tenant_one.lead", count=self._size.leads, more="", values="")
         await self._ground.sql(leads, "naive")
-        await self._ground.sql("ANALYZE tenant_one.contact, tenant_one.lead", "naive")
+        await self._ground.sql("VACUUM ANALYZE tenant_one.contact, tenant_one.lead", "naive")
 
     async def settle(self) -> None:
         """It leaves nothing behind."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -199,7 +200,7 @@ class UnitOfWork(Tx):
         by_kind: dict[type[Entity], builtins.list[Entity]] = {}
         for entity in self._new:
             by_kind.setdefault(type(entity), []).append(entity)
-        for table in Entity.metadata.sorted_tables if len(by_kind) > 1 else [kind.__table__ for kind in by_kind]:
+        for table in _by_dependence(len(Entity.metadata.tables)) if len(by_kind) > 1 else [kind.__table__ for kind in by_kind]:
             for kind, entities in by_kind.items():
                 if kind.__table__ is table:
                     calls.append(records_of(kind).insert(entities, self.actor.id))
@@ -291,6 +292,12 @@ class UnitOfWork(Tx):
             await self._transaction.commit(*opening, *pending, *self._timers(), *self._journal(entity, id, outcome or {}), *last)
         except DatabaseError as error:
             raise _lost_update(error) from None
+
+
+@functools.lru_cache(maxsize=1)
+def _by_dependence(known: int) -> builtins.list[Any]:
+    """All tables, each after those it refers to; sorted anew only when there are more of them than were known."""
+    return Entity.metadata.sorted_tables
 
 
 def _plain(value: bytes | None) -> str | None:
