@@ -43,6 +43,8 @@ class Connection(HttpToolsProtocol):
     _brief: _Brief | None = None
     """The request whose body is still coming, if it goes the short way."""
     _parts: list[bytes]
+    _idle_since: float | None = None
+    """When the last response was complete; None while there is something to answer."""
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -142,6 +144,31 @@ class Connection(HttpToolsProtocol):
             raise RuntimeError("a header of a response holds the end of a line")
         body = b"" if raw.method == "HEAD" or response.status in (204, 304) else response.body
         return b"".join((STATUS_LINE[response.status], head, b"\r\n", body))
+
+    # The time that an idle connection is kept: uvicorn sets and cancels a timer for each request, here one is looked at when it ends.
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def on_response_complete(self) -> None:
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     async def _stream(self, brief: _Brief, scope: dict[str, Any], raw: Raw, response: Response) -> None:
         """Hand over to uvicorn's own way in the middle: it knows how to wait for a slow reader and how to notice one that is gone."""

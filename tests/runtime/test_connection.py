@@ -24,6 +24,7 @@ TEXT = (b"content-type", b"text/plain")
 class Site:
     """A server with a few pages of its own."""
 
+    config: uvicorn.Config
     port: int = 0
     state: ServerState = field(default_factory=ServerState)
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,14 +80,14 @@ class Site:
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    made = Site()
-
     async def nobody(token: str) -> Caller:
         raise AssertionError("no page here asks who it is")
 
-    pages = [(f"/{name}", getattr(made, name)) for name in ("echo", "stream", "endless", "slow", "evil", "gone")] + [("/e/*", made.echo)]
-    config = uvicorn.Config(App(Rest(None, []), nobody, pages, body_limit=1 << 20), http=Connection, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]
+    config = uvicorn.Config(App(Rest(None, []), nobody, [], body_limit=1 << 20), http=Connection, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]
     config.load()
+    made = Site(config)
+    pages = [(f"/{name}", getattr(made, name)) for name in ("echo", "stream", "endless", "slow", "evil", "gone")] + [("/e/*", made.echo)]
+    config.loaded_app = App(Rest(None, []), nobody, pages, body_limit=1 << 20)  # type: ignore[arg-type]
     server = await asyncio.get_running_loop().create_server(lambda: Connection(config, made.state, {}), "127.0.0.1", 0)
     made.port = server.sockets[0].getsockname()[1]
     yield made
@@ -228,5 +229,16 @@ async def test_what_is_being_answered_when_the_server_stops_is_answered(site: Si
     await site.entered.wait()
     for connection in list(site.state.connections):
         connection.shutdown()
+    site.go.set()
+    assert (await asked).endswith(b"at last")
+
+
+async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(site: Site) -> None:
+    site.config.timeout_keep_alive = 0
+    assert (await site.ask(get("/echo?a"))).endswith(b"GET /echo a")
+    asked = asyncio.create_task(site.ask(get("/stream") + get("/slow")))
+    await site.entered.wait()
+    for _ in range(20):
+        await site.ask(get("/echo?b"))
     site.go.set()
     assert (await asked).endswith(b"at last")
