@@ -28,6 +28,11 @@ from nexus.surfaces.shapes import shape_of
 from nexus.surfaces.sql import encode
 
 OWNER = {"name": "Ade", "email": "ade@example.com"}
+DONE = (
+    "SELECT NOT EXISTS (SELECT FROM nexus_cell.journal)"
+    " AND NOT EXISTS (SELECT FROM nexus_cell.consumer c, nexus_cell.log_head h WHERE c.position < h.position)"
+)
+"""Whether everything has been moved to the log, and every group has handled it."""
 BUSINESS = {"name": "Ade Bakery", "industry": "restaurant", "country": "NG", "owner": OWNER}
 
 
@@ -150,11 +155,11 @@ class Nexus:
         await self.ground.sql(f"VACUUM ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
 
     async def settle(self) -> None:
-        for _ in range(600):
-            if (await self.ground.sql("SELECT NOT EXISTS (SELECT FROM nexus_cell.journal)", "nexus"))[0][0]:
+        for _ in range(2_400):
+            if (await self.ground.sql(DONE, "nexus"))[0][0]:
                 return
             await asyncio.sleep(0.05)
-        raise RuntimeError("the relay does not come to an end")
+        raise RuntimeError("the relay or a reaction does not come to an end")
 
     def stop(self) -> None:
         """Stop it."""
