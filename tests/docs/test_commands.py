@@ -10,8 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from nexus.config import Settings
 from tests.process.conftest import ROOT, Nexus, free_port, nexus
 
 __all__ = ["nexus"]
@@ -89,3 +91,10 @@ def test_every_page_that_is_linked_is_there() -> None:
 
 def test_a_free_port_is_free() -> None:
     assert 1024 < free_port() < 65536
+
+
+def test_every_setting_is_written_down_as_it_is() -> None:
+    page = (ROOT / "docs/operations/settings.md").read_text(encoding="utf-8")
+    for field in msgspec.structs.fields(Settings):
+        default = f"`{field.default}`" if field.default != "" else ""
+        assert f"| `NEXUS_{field.name.upper()}` | {default} |" in page
