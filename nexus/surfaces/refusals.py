@@ -97,4 +97,8 @@ def no_such(entity: str | None) -> str:
 def of_check(shape: Shape, name: str) -> Problem:
     """The problem of a check, by its name without the table's."""
     field, _, rule = name.rpartition("_")
-    return Invalid.of(FieldError(field or name, _CHECKS.get(rule, "breaks the rule " + name.replace("_", " "))))
+    if field in shape.fields and rule in _CHECKS:
+        return Invalid.of(FieldError(field, _CHECKS[rule]))
+    # a rule over several fields is named after what must hold: it is told under the field that its name begins with, if there is one
+    first = max((one for one in shape.fields if name.startswith(one)), key=len, default="")
+    return Invalid.of(FieldError(first, f"breaks the rule: {name.replace('_', ' ')}"))

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -83,7 +84,7 @@ async def new_database(postgres: EmbeddedPostgres, name: str) -> tuple[str, str]
 @pytest.fixture(scope="session")
 async def control_database(postgres: EmbeddedPostgres) -> tuple[str, str]:
     """The database that tests of activation share; each takes slugs of its own."""
-    return await new_database(postgres, "control_tests")
+    return await new_database(postgres, f"control_{uuid4().hex[:8]}")
 
 
 @contextlib.asynccontextmanager
