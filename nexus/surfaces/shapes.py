@@ -43,6 +43,8 @@ class Field:
     """A zero-argument callable, or `...` where the caller must give a value."""
     declared: bool
     """Whether it belongs to the constructor: all but what the platform keeps of every record."""
+    _type: list[Any] = dataclasses.field(default_factory=list[Any], repr=False, compare=False)
+    """What `type` has worked out."""
 
     @property
     def label(self) -> str:
@@ -60,6 +62,11 @@ class Field:
 
     def type(self) -> Any:
         """The type that checks a value, without null."""
+        if not self._type:
+            self._type.append(self._made_type())
+        return self._type[0]
+
+    def _made_type(self) -> Any:
         known = self.facts
         if known.kind in PYTHON_TYPES:
             return PYTHON_TYPES[known.kind]

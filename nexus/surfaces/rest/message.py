@@ -13,6 +13,7 @@ import msgspec
 from nexus.core.problem import FieldError, Invalid, Malformed, PreconditionRequired, Problem
 from nexus.surfaces.calling import Caller, Key, Outcome
 
+MAX_PARAMETERS: Final = 100
 Header = tuple[bytes, bytes]
 JSON: Final[Header] = (b"content-type", b"application/json")
 PROBLEM: Final[Header] = (b"content-type", b"application/problem+json")
@@ -36,7 +37,13 @@ class Request:
         if not self.query:
             return []
         try:
-            return parse_qsl(self.query.decode("ascii"), keep_blank_values=True, strict_parsing=False, errors="strict", max_num_fields=100)
+            text = self.query.decode("ascii")
+            if "%" in text or "+" in text:
+                return parse_qsl(text, keep_blank_values=True, strict_parsing=False, errors="strict", max_num_fields=MAX_PARAMETERS)
+            parts = text.split("&")
+            if len(parts) > MAX_PARAMETERS:
+                raise ValueError("Max number of fields exceeded")
+            return [(name, value) for name, _, value in (part.partition("=") for part in parts if part)]
         except (UnicodeDecodeError, ValueError) as error:
             raise Malformed(reason=f"The query string cannot be read: {error}") from None
 
