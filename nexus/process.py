@@ -66,22 +66,37 @@ class Ready:
 
 
 @contextmanager
-def _only_one(settings: Settings, url: str) -> Generator[None]:
-    """Hold the data folder. The kernel lets go of the lock however this process ends."""
+def _only_one(settings: Settings) -> Generator[Callable[[str], None]]:
+    """Hold the data folder; call what is given with the address. The kernel lets go of the lock however this process ends."""
     file = settings.folder / "running.json"
     settings.folder.mkdir(parents=True, exist_ok=True)
-    lock: IO[str] = file.open("a+", encoding="utf-8")
-    with lock:
+    with file.open("a+", encoding="utf-8") as lock:
+        _hold(lock)
+
+        def say(url: str) -> None:
+            lock.truncate(0)
+            lock.write(msgspec.json.encode(Running(os.getpid(), url)).decode())
+            lock.flush()
+
+        yield say
+
+
+def _hold(lock: IO[str]) -> None:
+    """Take the lock for good. Raises AlreadyRunning where a process has it; one that only looks who has it is waited for."""
+    while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pass
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            running = msgspec.json.decode(lock.read() or '{"pid":0,"url":"?"}', type=Running)
-            raise AlreadyRunning(running.url, running.pid) from None
-        lock.truncate(0)
-        lock.write(msgspec.json.encode(Running(os.getpid(), url)).decode())
-        lock.flush()
-        yield
+            other = msgspec.json.decode(lock.read() or '{"pid":0,"url":"?"}', type=Running)
+            raise AlreadyRunning(other.url, other.pid) from None
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        time.sleep(0.01)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -139,10 +154,10 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings, say: Callable[[Ready], None], target: str = "all") -> None:
     """Serve until a signal ends it. Raises AlreadyRunning, PortTaken, and what the engines raise when they cannot start."""
     began = time.monotonic()
-    listening = _listen(settings) if not _is_held(settings) else None
-    url = f"http://{settings.host}:{listening.getsockname()[1] if listening else settings.port}"
-    with _only_one(settings, url):
-        assert listening is not None
+    with _only_one(settings) as running_at:
+        listening = _listen(settings)
+        url = f"http://{settings.host}:{listening.getsockname()[1]}"
+        running_at(url)
         async with node_of(settings) as (node, findings):
             key_file = settings.folder / "operator.key"
             made = await keep_operator_key(node.cells, key_file)
@@ -204,8 +219,3 @@ def running(settings: Settings) -> Running | None:
         except BlockingIOError:
             return msgspec.json.decode(lock.read() or '{"pid":0,"url":"?"}', type=Running)
     return None
-
-
-def _is_held(settings: Settings) -> bool:
-    """Whether another process has the folder: then its port is not ours to try."""
-    return running(settings) is not None

@@ -10,7 +10,9 @@ import msgspec
 
 from nexus.activation.activations import Activations
 from nexus.activation.api import ControlApi
+from nexus.activation.countries import country, covered
 from nexus.activation.platform import Api, Platform, Site
+from nexus.activation.presets import compose
 from nexus.activation.saga import LEASE, Saga
 from nexus.activation.standby import Standby
 from nexus.activation.steps import Step
@@ -74,6 +76,7 @@ class Control:
         await self.saga.recover(alone=alone)
         await self.tenants.recover()
         self._tasks = [asyncio.create_task(self.saga.keep(), name="activations")]
+        self._tasks.append(asyncio.create_task(asyncio.to_thread(warm), name="presets"))
         self._tasks.append(asyncio.create_task(self.standby.keep(), name="standby"))
 
     async def stop(self) -> None:
@@ -85,6 +88,12 @@ class Control:
             _, going = await asyncio.wait(going, timeout=0.5)
         self._tasks.clear()
         await self.saga.stop()
+
+
+def warm() -> None:
+    """Read what every activation reads, so that the first one need not wait for it."""
+    for code in covered():
+        compose("general", code, (), "2-9", country(code).languages.business)
 
 
 def in_process(app: Callable[[], Asgi | None]) -> Api:
