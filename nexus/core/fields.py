@@ -1,6 +1,6 @@
 """Field constructors: `name: Mapped[str] = f.text(200, search=True)`.
 
-Every constructor takes the same facts (`label`, `help`, `pii`, `sensitive`, `search`, `unique`, `default`, `read_only`); they ride on `Column.info` and
+Every constructor takes the same facts (`label`, `help`, `pii`, `sensitive`, `search`, `unique`, `default`, `read_only`, `once`); they ride on `Column.info` and
 every surface is derived from them. A field whose default is None is optional; one without a default is required.
 """
 
@@ -34,6 +34,8 @@ class Facts:
     unique: bool = False
     read_only: bool = False
     """Set by commands alone: absent from the create and patch types."""
+    once: bool = False
+    """Given when the record is made and changed by commands alone: absent from the patch type."""
     state: bool = False
     """Moved by a flow alone."""
     refers_to: str | None = None
@@ -64,6 +66,7 @@ class Common(TypedDict, total=False):
     search: bool
     unique: bool
     read_only: bool
+    once: bool
     index: bool
     example: Any
 

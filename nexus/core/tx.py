@@ -81,6 +81,10 @@ class Tx(ABC):
         """The condition that narrows an entity to what the caller sees; for statements that `get` is too small for."""
 
     @abstractmethod
+    def need(self, permission: str) -> None:
+        """Forbidden (403) unless the caller has this permission too, such as `crm.lead:assign`; for a command whose fields decide what it does."""
+
+    @abstractmethod
     def add(self, entity: N) -> N:
         """Keep a new record."""
 

@@ -172,6 +172,10 @@ class UnitOfWork(Tx):
     def sees(self, kind: type[Entity]) -> sa.ColumnElement[bool]:
         return sa.true() if self.rights is None else self.rights(kind)
 
+    def need(self, permission: str) -> None:
+        if self.rights is not None:
+            self.rights.need(permission)
+
     def add(self, entity: N) -> N:
         self._new.append(entity)
         return entity

@@ -52,8 +52,13 @@ class Field:
 
     @property
     def writable(self) -> bool:
-        """Whether create and patch take it: not what the server sets, nor what a flow or command moves."""
+        """Whether create takes it: not what the server sets, nor what a flow or command moves."""
         return not (self.facts.read_only or self.facts.state)
+
+    @property
+    def patchable(self) -> bool:
+        """Whether patch takes it too."""
+        return self.writable and not self.facts.once
 
     @property
     def exact(self) -> bool:
@@ -106,6 +111,7 @@ class Shape:
         columns.sort(key=lambda column: column.name != "id")
         self.fields = {field.name: field for field in (_field(entity, column) for column in columns)}
         self.writable = [field for field in self.fields.values() if field.writable]
+        self.patchable = [field for field in self.writable if field.patchable]
         self.initial = [field for field in self.fields.values() if field.declared or field.name == "id"]
         """What an insert sets; the database does the rest."""
         self.sensitive = frozenset(name for name, field in self.fields.items() if field.facts.sensitive)

@@ -78,7 +78,7 @@ class Wire:
         self.shape = shape
         title = shape.entity.__name__
         create = [_create_member(field) for field in shape.writable]
-        patch = [(field.name, _nullable(field) | msgspec.UnsetType, msgspec.UNSET) for field in shape.writable]
+        patch = [(field.name, _nullable(field) | msgspec.UnsetType, msgspec.UNSET) for field in shape.patchable]
         options: dict[str, Any] = {"kw_only": True, "forbid_unknown_fields": True, "module": shape.entity.__module__}
         self.Create = msgspec.defstruct(f"{title}Create", create, **options)
         self.Patch = msgspec.defstruct(f"{title}Patch", patch, **options)
@@ -96,7 +96,7 @@ class Wire:
     def normalise(self, record: Any, country: str) -> None:
         """Bring e-mail addresses and telephone numbers to their stored form; Invalid where a number or a moment cannot be one."""
         for name, normal in self._normal:
-            value = getattr(record, name)
+            value = getattr(record, name, msgspec.UNSET)
             if value is not None and value is not msgspec.UNSET:
                 try:
                     setattr(record, name, normal(value, country))
@@ -114,7 +114,7 @@ class Wire:
 
     def given(self, change: Any) -> tuple[str, ...]:
         """The fields that a patch names, in the order of the declaration."""
-        return tuple(field.name for field in self.shape.writable if getattr(change, field.name) is not msgspec.UNSET)
+        return tuple(field.name for field in self.shape.patchable if getattr(change, field.name) is not msgspec.UNSET)
 
     def row(self, record: Any) -> tuple[str, bytes]:
         """A checked record as the JSON object that the insert takes, and the id it was given."""

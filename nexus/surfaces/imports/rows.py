@@ -47,6 +47,9 @@ class Types:
         more: list[Any] = [("id", UUID | msgspec.UnsetType, UNSET), *((name, Any, UNSET) for name in self.system)]
         options: dict[str, Any] = {"kw_only": True, "forbid_unknown_fields": True, "module": entity.__module__}
         self.Create = msgspec.defstruct(f"{entity.__name__}ImportCreate", more, bases=(wire.Create,), **options)
+        self.once = tuple(known.name for known in shape.writable if not known.patchable)
+        """What a record is made with: of one that is there already an import leaves it as it is."""
+        more += [(name, Any, UNSET) for name in self.once]
         self.Patch = msgspec.defstruct(f"{entity.__name__}ImportPatch", more, bases=(wire.Patch,), **options)
         self.create = msgspec.json.Decoder(self.Create)
         self.patch = msgspec.json.Decoder(self.Patch)
@@ -152,12 +155,22 @@ class Converter:
             if getattr(record, name) is not UNSET:
                 self.ignored.add(name)
                 setattr(record, name, UNSET)
+        if isinstance(record, self._types.Patch):
+            self._leave(record)
         for name in self._hidden:
             if getattr(record, name) not in (None, UNSET, [], {}):
                 raise Invalid.of(FieldError(name, "is not yours to set"))
             if isinstance(record, self._types.Patch):
                 setattr(record, name, UNSET)
         self._types.wire.normalise(record, self._country)
+
+    def _leave(self, record: Any) -> None:
+        """Leave out what a record keeps from when it was made; said where the import makes none."""
+        for name in self._types.once:
+            if getattr(record, name) is not UNSET:
+                setattr(record, name, UNSET)
+                if self._asked.mode == "update":
+                    self.ignored.add(name)
 
     def _sought(self, given: Any) -> bytes:
         """What the row's record is found by, as text."""

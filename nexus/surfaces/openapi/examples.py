@@ -115,7 +115,7 @@ def of_create(shape: Shape) -> dict[str, Any]:
 
 def of_patch(shape: Shape) -> dict[str, Any]:
     """A small change: the first field that is neither a reference nor unique."""
-    simple = [field for field in shape.writable if field.facts.kind not in ("ref", "json", "tags", "uuid") and not field.facts.unique]
+    simple = [field for field in shape.patchable if field.facts.kind not in ("ref", "json", "tags", "uuid") and not field.facts.unique]
     return {simple[0].name: of_field(simple[0])} if simple else {"tags": ["vip"]}
 
 

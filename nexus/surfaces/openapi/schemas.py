@@ -152,7 +152,7 @@ def add(part: Part, shape: Shape) -> None:
         part.schemas[component(shape, "Patch")] = {
             "type": "object",
             "description": "The fields to change; what is not named stays as it is.",
-            "properties": writable,
+            "properties": {field.name: fields[field.name] for field in shape.patchable},
             "additionalProperties": False,
         }
 

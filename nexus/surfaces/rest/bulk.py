@@ -61,7 +61,7 @@ class _Job:
         self._caller, self._rights, self._batch, self._key, self._status = request.caller, rights, batch, key, status
         self._rows = batch.good()
         """Those that can be read, whatever the database says of them."""
-        self._names = tuple(field.name for field in records.shape.writable if any(field.name in row.names for row in self._rows))
+        self._names = tuple(field.name for field in records.shape.patchable if any(field.name in row.names for row in self._rows))
 
     async def run(self) -> Outcome:
         """Write, again where others were in the way. A key that has been used answers what it answered the first time."""

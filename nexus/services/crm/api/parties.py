@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec import UNSET, UnsetType
+
 from nexus.core import Command, Event, Line, Value
 from nexus.services.crm.terms import Channel, PartyKind, RefusalReason
 
@@ -57,7 +59,7 @@ class ParentSet(Event, frozen=True, kw_only=True):
 
 
 class OwnerChanged(Event, frozen=True, kw_only=True):
-    """Somebody else is responsible for a record."""
+    """Somebody else is responsible for a record: another owner, team or territory. What it has now."""
 
     topic = "crm.owner.changed"
     record_id: UUID
@@ -65,6 +67,7 @@ class OwnerChanged(Event, frozen=True, kw_only=True):
     from_owner_id: UUID | None = None
     to_owner_id: UUID | None = None
     team_id: UUID | None = None
+    territory_id: UUID | None = None
 
 
 class MergeAccounts(Command[AccountMerged], frozen=True, kw_only=True):
@@ -99,35 +102,39 @@ class SetParentAccount(Command[ParentSet], frozen=True, kw_only=True):
 
 
 class AssignAccount(Command[OwnerChanged], frozen=True, kw_only=True):
-    """Make somebody responsible for an account, or nobody. A team that is not named stays as it is."""
+    """Make somebody responsible for an account, or nobody. A team or territory that is not named stays as it is."""
 
     account_id: UUID
     owner_id: UUID | None
-    team_id: UUID | None = None
+    team_id: UUID | UnsetType | None = UNSET
+    territory_id: UUID | UnsetType | None = UNSET
 
 
 class AssignContact(Command[OwnerChanged], frozen=True, kw_only=True):
-    """Make somebody responsible for a contact, or nobody. A team that is not named stays as it is."""
+    """Make somebody responsible for a contact, or nobody. A team or territory that is not named stays as it is."""
 
     contact_id: UUID
     owner_id: UUID | None
-    team_id: UUID | None = None
+    team_id: UUID | UnsetType | None = UNSET
+    territory_id: UUID | UnsetType | None = UNSET
 
 
 class AssignLead(Command[OwnerChanged], frozen=True, kw_only=True):
-    """Make somebody responsible for a lead, or nobody. A team that is not named stays as it is."""
+    """Make somebody responsible for a lead, or nobody. A team or territory that is not named stays as it is."""
 
     lead_id: UUID
     owner_id: UUID | None
-    team_id: UUID | None = None
+    team_id: UUID | UnsetType | None = UNSET
+    territory_id: UUID | UnsetType | None = UNSET
 
 
 class AssignDeal(Command[OwnerChanged], frozen=True, kw_only=True):
-    """Make somebody responsible for a deal, or nobody. A team that is not named stays as it is."""
+    """Make somebody responsible for a deal, or nobody. A team or territory that is not named stays as it is."""
 
     deal_id: UUID
     owner_id: UUID | None
-    team_id: UUID | None = None
+    team_id: UUID | UnsetType | None = UNSET
+    territory_id: UUID | UnsetType | None = UNSET
 
 
 class Reassigned(Value, frozen=True, kw_only=True):
@@ -141,7 +148,9 @@ class Reassigned(Value, frozen=True, kw_only=True):
 
 
 class BulkReassign(Command[Reassigned], frozen=True, kw_only=True):
-    """Hand what one person is responsible for to another: open leads and deals, accounts and contacts, at most `limit` of each kind."""
+    """Hand what one person is responsible for to another: open leads and deals, accounts and contacts, at most `limit` of each kind.
+
+    The caller needs `assign` of each kind it names."""
 
     from_owner_id: UUID
     to_owner_id: UUID

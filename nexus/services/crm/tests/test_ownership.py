@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from nexus.services.crm.api import (
     AssignDeal,
     AssignLead,
     BulkReassign,
+    CreateTerritory,
     OwnerChanged,
     ParentSet,
     Reassigned,
@@ -27,6 +30,7 @@ from nexus.services.crm.entities import Account, Contact, Deal, Lead
 from nexus.services.crm.rules.trees import OwnAncestor
 from nexus.services.crm.terms import DealStatus, LeadStatus
 from nexus.services.crm.tests.conftest import Sales
+from nexus.surfaces.permissions import rights_of
 
 AT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
@@ -135,6 +139,74 @@ async def test_refuses_hand_overs_that_are_none(crm: Harness) -> None:
     with pytest.raises(Forbidden):
         await crm.as_("crm.rep", id=one).run(BulkReassign(from_owner_id=one, to_owner_id=uuid7()))
     assert ((await crm.get(Lead, lead.id)).version, crm.emitted) == (1, [])
+
+
+async def test_hands_over_only_kinds_that_the_caller_may_assign(crm: Harness) -> None:
+    one, other = uuid7(), uuid7()
+    await crm.given(Lead(name="L", owner_id=one), Account(name="A", owner_id=one))
+    manager = crm.as_("crm.manager", id=one)
+    key = frozenset({"crm.account:*", "crm.lead:read"})
+    manager.caller = dataclasses.replace(manager.caller, rights=rights_of(frozenset({"crm.manager"}), key))
+
+    with pytest.raises(Forbidden, match="crm.contact:assign"):
+        await manager.run(BulkReassign(from_owner_id=one, to_owner_id=other))
+    with pytest.raises(Forbidden, match="crm.lead:assign"):
+        await manager.run(BulkReassign(from_owner_id=one, to_owner_id=other, kinds=("account", "lead")))
+    assert await crm.count(Account, Account.owner_id == one) == 1
+
+    done = await manager.run(BulkReassign(from_owner_id=one, to_owner_id=other, kinds=("account",)))
+    assert (done.accounts, done.leads) == (1, 0)
+
+
+async def test_a_team_and_a_territory_are_given_and_taken_away(crm: Harness) -> None:
+    west, team = (await crm.run(CreateTerritory(name="West"))).territory_id, uuid7()
+    crm.emitted.clear()
+    lead = await crm.given(Lead(name="L"))
+
+    await crm.run(AssignLead(lead_id=lead.id, owner_id=None, team_id=team, territory_id=west))
+    await crm.run(AssignLead(lead_id=lead.id, owner_id=None))
+    await crm.run(AssignLead(lead_id=lead.id, owner_id=None, team_id=None))
+    answer = await crm.api("POST", f"/api/v1/crm/leads/{lead.id}/assign", {"owner_id": None, "territory_id": None})
+
+    of = {"record_id": lead.id, "record_entity": "crm.lead"}
+    assert crm.emitted == [
+        OwnerChanged(**of, team_id=team, territory_id=west),
+        OwnerChanged(**of, territory_id=west),
+        OwnerChanged(**of),
+    ]
+    assert (answer.status, (await crm.get(Lead, lead.id)).territory_id) == (200, None)
+
+
+async def test_refuses_a_territory_that_is_none(crm: Harness) -> None:
+    lead = await crm.given(Lead(name="L"))
+    answer = await crm.api("POST", f"/api/v1/crm/leads/{lead.id}/assign", {"owner_id": None, "territory_id": str(uuid7())})
+    assert (answer.status, answer.json()["errors"][0]["field"]) == (422, "territory_id")
+    assert ((await crm.get(Lead, lead.id)).version, crm.emitted) == (1, [])
+
+
+@pytest.mark.parametrize("kind", ["accounts", "contacts", "leads"])
+async def test_who_is_responsible_is_changed_by_assign_and_in_no_other_way(crm: Harness, kind: str) -> None:
+    here, someone = f"/api/v1/crm/{kind}", str(uuid7())
+    made = await crm.api("POST", here, {"name": "A", "owner_id": someone, "team_id": someone, "external_refs": {"s": "1"}})
+    assert (made.status, made.json()["owner_id"], made.json()["team_id"]) == (201, someone, someone)
+    id = made.json()["id"]
+
+    for field in ("owner_id", "team_id", "territory_id"):
+        patched = await crm.api("PATCH", f"{here}/{id}", {field: None}, if_match="*")
+        assert (patched.status, patched.json()["errors"][0]["field"]) == (422, field)
+        many = await crm.api("PATCH", f"{here}/bulk", {"items": [{"id": id, field: None}]})
+        assert (many.status, many.json()["errors"][0]["field"]) == (422, f"items[0].{field}")
+
+    other = str(uuid7())
+    rows = [{"external_refs": {"s": str(n)}, "name": f"B{n}", "owner_id": other} for n in (1, 2)]
+    body = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    done = await crm.api("POST", f"{here}/import?mode=upsert&match=external_refs.s", body, content_type="application/x-ndjson")
+    assert (done.json()["updated"], done.json()["created"], done.json()["ignored"]) == (1, 1, [])
+    kept = (await crm.api("GET", f"{here}?sort=name&fields=name,owner_id")).json()["items"]
+    assert [(one["name"], one["owner_id"]) for one in kept] == [("B1", someone), ("B2", other)]
+
+    again = await crm.api("POST", f"{here}/import?mode=update&match=external_refs.s", body, content_type="application/x-ndjson")
+    assert (again.json()["unchanged"], again.json()["ignored"]) == (2, ["owner_id"])
 
 
 async def test_hand_overs_at_once_move_each_record_once(crm: Harness) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nexus.core import Command, Invalid, NotFound, uuid7
 from nexus.runtime.testing import Harness
 from nexus.services.crm.api import (
+    AssignLead,
     ConvertLead,
     DealLost,
     DealReopened,
@@ -355,7 +356,7 @@ async def test_a_team_learns_where_the_lead_was_when_it_ended(crm: Harness, sale
     old, new = uuid7(), uuid7()
     lead = await crm.given(Lead(name="Ada", team_id=old))
     await hear(crm, DisqualifyLead(lead_id=lead.id, reason_id=sales.nobody_home.id))
-    await crm.api("PATCH", f"/api/v1/crm/leads/{lead.id}", {"team_id": str(new)}, if_match="*")
+    await crm.run(AssignLead(lead_id=lead.id, owner_id=None, team_id=new))
 
     await crm.deliver(LeadDisqualified(lead_id=lead.id, reason_id=sales.nobody_home.id))
     assert (await frequency(crm, old)).total == WonLost(lost=1)
