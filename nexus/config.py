@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Days for which the event log can be replayed."""
     idempotency_hours: Annotated[int, msgspec.Meta(ge=24, le=8760)] = 24
     """Hours for which the answer to an Idempotency-Key is kept."""
+    import_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    """Days for which an import can be resumed, undone and asked about after its last progress."""
     log_level: str = "warning"
     """debug, info, warning or error."""
 

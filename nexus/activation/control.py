@@ -108,6 +108,7 @@ def in_process(app: Callable[[], Asgi | None]) -> Api:
             (b"authorization", b"Bearer " + token.encode()),
             (b"content-type", b"application/json"),
             (b"accept", b"application/json"),
+            *([(b"if-match", b"*")] if method in ("PATCH", "DELETE") else []),
         ]
         scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": headers}
         sent = b"" if body is None else msgspec.json.encode(body)

@@ -50,7 +50,9 @@ def _said(answer: Any) -> str:
 
 def plan(work: Work) -> str:
     """What would be tried."""
-    return "As the new owner: log in" + (", create a lead, convert it, find the contact, read the deal back" if _has_crm(work) else "")
+    return "As the new owner: log in" + (
+        ", create a lead, convert it, find the contact, read the deal back, archive the lead" if _has_crm(work) else ""
+    )
 
 
 def _has_crm(work: Work) -> bool:
@@ -70,7 +72,7 @@ async def verify(work: Work) -> dict[str, Any]:
 
 
 async def _sell(client: _Client) -> None:
-    """A lead becomes a contact with a deal, is found, and is taken back: the business starts empty."""
+    """A lead becomes a contact with a deal, is found, and is taken back and archived: the lists of the business are as they were."""
     lead = await client.ask("POST", "crm/leads", _PERSON, status=201, shows="created a lead")
     where = f"crm/leads/{lead['id']}"
     await client.ask("POST", f"{where}/qualify", {}, status=200, shows="qualified it")
@@ -82,6 +84,9 @@ async def _sell(client: _Client) -> None:
     deal = await client.ask("GET", f"crm/deals/{made['deal_id']}?expand=stage", status=200, shows="read the deal back")
     client.insist(deal["name"] == "First deal", "the deal is the one that was made")
     await client.ask("POST", f"{where}/unconvert", {}, status=200, shows="took the conversion back")
+    await client.ask("DELETE", where, status=200, shows="archived the lead")
+    left = await client.ask("GET", f"crm/leads?q={quote(_PERSON['name'])}", status=200, shows="and nothing of it is in the lists")
+    client.insist(left["items"] == [], "the lead that was archived is out of sight")
 
 
 async def new_secret(work: Work) -> str:

@@ -1,4 +1,5 @@
-"""Housekeeping: what has served its time is removed, a little at a time: events, dead letters that were taken, idempotency records, the inbox."""
+"""Housekeeping: what has served its time is removed, a little at a time: events, dead letters that were taken, idempotency records, the inbox,
+imports."""
 
 from __future__ import annotations
 
@@ -27,6 +28,25 @@ _INBOX: Final = Statement(
     "DELETE FROM {s}.nexus_inbox WHERE (event_id, reaction) IN (SELECT event_id, reaction FROM {s}.nexus_inbox WHERE at < $1::timestamptz LIMIT $2)"
 )
 
+# an import is forgotten before its rows go, so that nobody undoes or resumes what is only half there
+_FORGET: Final = Statement(
+    "UPDATE {s}.nexus_import SET state = 'forgotten', key = NULL, runner = id WHERE id IN"
+    " (SELECT id FROM {s}.nexus_import WHERE progress_at < $1::timestamptz AND state <> 'forgotten' LIMIT $2)"
+)
+_FORGOTTEN: Final = "SELECT id FROM {s}.nexus_import WHERE progress_at < $1::timestamptz AND state = 'forgotten'"
+_OUTCOMES: Final = Statement(
+    "DELETE FROM {s}.nexus_import_row WHERE (import_id, row_no) IN"
+    f" (SELECT import_id, row_no FROM {{s}}.nexus_import_row WHERE import_id IN ({_FORGOTTEN}) LIMIT $2)"
+)
+_SEEN: Final = Statement(
+    "DELETE FROM {s}.nexus_import_key WHERE (import_id, key) IN"
+    f" (SELECT import_id, key FROM {{s}}.nexus_import_key WHERE import_id IN ({_FORGOTTEN}) LIMIT $2)"
+)
+_IMPORTS: Final = Statement(
+    f"DELETE FROM {{s}}.nexus_import WHERE id IN ({_FORGOTTEN} LIMIT $2) AND NOT EXISTS (SELECT FROM {{s}}.nexus_import_row r"
+    " WHERE r.import_id = nexus_import.id) AND NOT EXISTS (SELECT FROM {s}.nexus_import_key k WHERE k.import_id = nexus_import.id)"
+)
+
 
 @dataclass(slots=True)
 class Removed:
@@ -36,6 +56,7 @@ class Removed:
     dead_letters: int = 0
     keys: int = 0
     inbox: int = 0
+    imports: int = 0
 
 
 class Housekeeping:
@@ -68,7 +89,13 @@ class Housekeeping:
                 # an event can be delivered again for as long as the log has it, and the inbox must know it one day longer
                 removed.keys += await self._clear(last.decode(), _KEYS, now - dt.timedelta(hours=self._settings.idempotency_hours))
                 removed.inbox += await self._clear(last.decode(), _INBOX, now - kept - dt.timedelta(days=1))
+                removed.imports += await self._clear_imports(last.decode(), now - dt.timedelta(days=self._settings.import_days))
         return removed
+
+    async def _clear_imports(self, schema: str, before: dt.datetime) -> int:
+        for statement in (_FORGET, _OUTCOMES, _SEEN):
+            await self._clear(schema, statement, before)
+        return await self._clear(schema, _IMPORTS, before)
 
     async def _clear(self, schema: str, statement: Statement, before: dt.datetime) -> int:
         gone = 0

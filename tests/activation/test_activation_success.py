@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import msgspec
 
-from tests.activation.conftest import LEAST, Installation, Open
+from nexus.core.service import Service
+from nexus.engines.oltp.embedded import EmbeddedPostgres
+from tests.activation.conftest import LEAST, Installation, Open, new_database, opened
 
 STEPS = ["validate", "preset", "allocate", "roles", "events", "seed", "copilots", "dns", "verify", "active"]
 
@@ -27,6 +31,16 @@ async def test_the_least_body_gives_a_tenant_whose_owner_can_work(nexus: Install
     assert answer["proof"][0] == "logged in as the owner with the new key"
     status, me = await nexus.ask("GET", "/api/v1/auth/reports/me", token=answer["credentials"]["api_key"])
     assert (status, me["items"][0]["name"], me["items"][0]["roles"]) == (200, "Ade", ["auth.owner"])
+
+
+async def test_the_proof_leaves_the_lists_of_the_business_empty(postgres: EmbeddedPostgres, services: dict[str, Service]) -> None:
+    async with opened([await new_database(postgres, f"proof_{uuid4().hex[:8]}")], services) as nexus:
+        _, answer = await nexus.activate("empty-lists")
+        token = answer["credentials"]["api_key"]
+        assert answer["proof"][-2:] == ["archived the lead", "and nothing of it is in the lists"]
+        for path in ("leads", "contacts", "accounts", "deals", "activities", "stage_changes", "conversion_records", "response_clocks"):
+            status, page = await nexus.ask("GET", f"/api/v1/crm/{path}", token=token)
+            assert (status, page["items"]) == (200, []), path
 
 
 async def test_the_credential_is_kept_nowhere(nexus: Installation) -> None:

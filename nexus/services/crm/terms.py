@@ -356,6 +356,13 @@ class Exchange(Value, frozen=True, kw_only=True):
     seconds: int | None = None
 
 
+class Pause(Value, frozen=True, kw_only=True):
+    """A time in which nothing was owed, because the record was closed or archived. It has no end while that lasts."""
+
+    stopped_at: Instant
+    resumed_at: Instant | None = None
+
+
 class MovedActivity(Value, frozen=True, kw_only=True):
     """An activity that a conversion took along, with what it was about before."""
 

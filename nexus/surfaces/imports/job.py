@@ -37,9 +37,9 @@ START: Final = Statement(
     f"""INSERT INTO {{s}}.nexus_import (id, entity, asked, dry_run, state, runner, key, by, done_rows, done_records)
     VALUES ($1, $2, $3, $4, 'running', $5, $6, $7, $8, $8) RETURNING {_SHOWN}"""
 )
-STATUS: Final = Statement(f"SELECT {_SHOWN} FROM {{s}}.nexus_import WHERE id = $1 AND entity = $2")
+STATUS: Final = Statement(f"SELECT {_SHOWN} FROM {{s}}.nexus_import WHERE id = $1 AND entity = $2 AND state <> 'forgotten'")
 RECENT: Final = Statement(
-    f"""SELECT coalesce(json_agg(x.shown), '[]') FROM (SELECT {_SHOWN} AS shown FROM {{s}}.nexus_import WHERE entity = $1
+    f"""SELECT coalesce(json_agg(x.shown), '[]') FROM (SELECT {_SHOWN} AS shown FROM {{s}}.nexus_import WHERE entity = $1 AND state <> 'forgotten'
     ORDER BY id DESC LIMIT 50) x"""
 )
 BY_KEY: Final = Statement(

@@ -26,7 +26,7 @@ ATTEMPTS: Final = 6
 # a new runner: a request that still works on the import finds that it is not its any more
 _BEGIN: Final = Statement(
     """UPDATE {s}.nexus_import SET state = 'undoing', runner = $3, ended_at = NULL
-    WHERE id = $1 AND entity = $2 AND NOT dry_run AND state <> 'undone' RETURNING 1"""
+    WHERE id = $1 AND entity = $2 AND NOT dry_run AND state NOT IN ('undone', 'forgotten') RETURNING 1"""
 )
 _DONE: Final = Statement(
     "UPDATE {s}.nexus_import SET state = 'undone', ended_at = clock_timestamp(), progress_at = clock_timestamp() WHERE id = $1 AND runner = $2"

@@ -24,6 +24,20 @@ class DealCreated(Event, frozen=True, kw_only=True):
     owner_id: UUID | None = None
 
 
+class DealArchived(Event, frozen=True, kw_only=True):
+    """A deal is out of sight."""
+
+    topic = "crm.deal.archived"
+    id: UUID
+
+
+class DealRestored(Event, frozen=True, kw_only=True):
+    """A deal that was archived is back."""
+
+    topic = "crm.deal.restored"
+    id: UUID
+
+
 class DealStageChanged(Event, frozen=True, kw_only=True):
     """An open deal has moved to another stage."""
 

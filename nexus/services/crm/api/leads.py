@@ -24,6 +24,20 @@ class LeadUpdated(Event, frozen=True, kw_only=True):
     """Empty: the system itself."""
 
 
+class LeadArchived(Event, frozen=True, kw_only=True):
+    """A lead is out of sight."""
+
+    topic = "crm.lead.archived"
+    id: UUID
+
+
+class LeadRestored(Event, frozen=True, kw_only=True):
+    """A lead that was archived is back."""
+
+    topic = "crm.lead.restored"
+    id: UUID
+
+
 class LeadContacted(Event, frozen=True, kw_only=True):
     """Somebody has reached out to a lead for the first time."""
 

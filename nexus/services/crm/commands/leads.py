@@ -15,7 +15,7 @@ from nexus.services.crm.api import (
 )
 from nexus.services.crm.entities import Lead, LostReason
 from nexus.services.crm.flows import lead_flow
-from nexus.services.crm.rules.clocks import message_passed, stop_clocks
+from nexus.services.crm.rules.clocks import message_passed, resume_clock, stop_clocks
 from nexus.services.crm.terms import Direction, Qualification, ReasonScope
 
 
@@ -70,4 +70,5 @@ async def recycle_lead(cmd: RecycleLead, tx: Tx) -> LeadRecycled:
     lead = await tx.get(Lead, cmd.lead_id, lock=True)
     lead_flow.go(lead, "recycle")
     lead.disqualified_at = lead.disqualified_reason_id = lead.disqualified_notes = None
+    await resume_clock(lead, tx)
     return tx.emit(LeadRecycled(lead_id=lead.id))

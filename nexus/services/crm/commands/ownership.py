@@ -94,7 +94,9 @@ async def bulk_reassign(cmd: BulkReassign, tx: Tx) -> Reassigned:
 async def _hand_over(kind: _Kind, cmd: BulkReassign, tx: Tx) -> tuple[int, bool]:
     """How many records of a kind changed hands, and whether there are more."""
     mine = kind.owner_id == cmd.from_owner_id, kind.archived_at.is_(None), tx.sees(kind), *_worked_on(kind)
-    found = await tx.rows(select(kind.id, kind.team_id, kind.territory_id).where(*mine).order_by(kind.id).limit(cmd.limit + 1).with_for_update())
+    found = await tx.rows(
+        select(kind.id, kind.team_id, kind.territory_id).where(*mine).order_by(kind.id).limit(cmd.limit + 1).with_for_update()
+    )
     held = [_Held.of(row) for row in found[: cmd.limit]]
     if held:
         stamp = {"version": kind.version + 1, "updated_at": func.now(), "updated_by": tx.actor.id}

@@ -12,7 +12,7 @@ from nexus.services.crm.api import (
     WinDeal,
 )
 from nexus.services.crm.entities import Competitor, Deal, DealStage, LostReason, StageChange
-from nexus.services.crm.rules.clocks import stop_clocks
+from nexus.services.crm.rules.clocks import resume_clock, stop_clocks
 from nexus.services.crm.rules.stages import CLOSING, ClosingStage, NoStage, enter, in_use
 from nexus.services.crm.terms import DealStatus, ForecastCategory, ReasonScope, StageType
 
@@ -97,6 +97,7 @@ async def reopen_deal(cmd: ReopenDeal, tx: Tx) -> DealReopened:
     enter(deal, stage, "reopen", tx)
     deal.lost_reason_id = deal.lost_notes = deal.lost_to_id = None
     deal.forecast_category = ForecastCategory.PIPELINE
+    await resume_clock(deal, tx)
     return tx.emit(DealReopened(deal_id=deal.id, stage_id=stage.id, lead_id=deal.lead_id))
 
 

@@ -50,7 +50,7 @@ async def unconvert_lead(cmd: UnconvertLead, tx: Tx) -> LeadUnconverted:
     made = await _made(record, deal, tx)
     lead_flow.go(lead, "unconvert")
     lead.converted_at = lead.converted_account_id = lead.converted_contact_id = lead.converted_deal_id = None
-    record.undone_at = tx.now
+    record.undone_at = record.archived_at = tx.now
     await resume_clock(lead, tx)
     for one in made:  # they go after the lead has let go of them
         tx.remove(one)

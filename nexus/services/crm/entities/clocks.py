@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from nexus.core import CheckConstraint, Entity, Index, Mapped, f, sql
-from nexus.services.crm.terms import ClockStatus, Condition, Exchange, Holiday, OpenHours, Priority
+from nexus.services.crm.terms import ClockStatus, Condition, Exchange, Holiday, OpenHours, Pause, Priority
 
 
 class BusinessCalendar(Entity):
@@ -61,10 +61,15 @@ class ResponseClock(Entity):
     )
     status: Mapped[ClockStatus] = f.state(default=ClockStatus.RUNNING, index=False)
     started_at: Mapped[dt.datetime] = f.instant(read_only=True)
-    due_at: Mapped[dt.datetime] = f.instant(read_only=True)
+    due_at: Mapped[dt.datetime] = f.instant(read_only=True, help="Later by as much business time as lay in pauses.")
     responded_at: Mapped[dt.datetime | None] = f.instant(default=None, read_only=True)
     breached_at: Mapped[dt.datetime | None] = f.instant(default=None, read_only=True)
-    response_seconds: Mapped[int | None] = f.int_(default=None, read_only=True, help="Business seconds from the start to the first answer.")
+    response_seconds: Mapped[int | None] = f.int_(
+        default=None, read_only=True, help="Business seconds from the start to the first answer, without pauses."
+    )
     exchanges: Mapped[list[Exchange]] = f.json(
         list[Exchange], default_factory=list, read_only=True, help="Later messages and their answers."
+    )
+    pauses: Mapped[list[Pause]] = f.json(
+        list[Pause], default_factory=list, read_only=True, help="When it stood still, because the record was closed or archived."
     )

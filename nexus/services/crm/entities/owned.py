@@ -17,8 +17,12 @@ class Owned(Entity):
 
     __abstract__ = True
 
-    owner_id: Mapped[UUID | None] = f.ref("auth.user", default=None, index=False, once=True, help="The person responsible; changed by assign.")
-    team_id: Mapped[UUID | None] = f.ref("auth.team", default=None, index=False, once=True, help="The team that sees it; changed by assign.")
+    owner_id: Mapped[UUID | None] = f.ref(
+        "auth.user", default=None, index=False, once=True, help="The person responsible; changed by assign."
+    )
+    team_id: Mapped[UUID | None] = f.ref(
+        "auth.team", default=None, index=False, once=True, help="The team that sees it; changed by assign."
+    )
     territory_id: Mapped[UUID | None] = f.ref(
         "crm.territory", default=None, index=False, once=True, help="The part of the market it lies in; changed by assign."
     )

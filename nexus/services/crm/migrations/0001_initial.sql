@@ -746,6 +746,7 @@ CREATE TABLE {s}.crm_response_clock (
 	breached_at TIMESTAMP WITH TIME ZONE,
 	response_seconds BIGINT,
 	exchanges JSONB NOT NULL,
+	pauses JSONB NOT NULL,
 	id UUID NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	created_by UUID,

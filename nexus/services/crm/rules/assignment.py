@@ -78,8 +78,14 @@ def turns(members: Sequence[Member], last: UUID | None) -> list[Member]:
 
 def _give(record: Lead | Deal, user_id: UUID, tx: Tx) -> None:
     record.owner_id = user_id
-    of = {"record_id": record.id, "record_entity": record.entity_name(), "team_id": record.team_id, "territory_id": record.territory_id}
-    tx.emit(OwnerChanged(to_owner_id=user_id, **of))
+    given = OwnerChanged(
+        record_id=record.id,
+        record_entity=record.entity_name(),
+        to_owner_id=user_id,
+        team_id=record.team_id,
+        territory_id=record.territory_id,
+    )
+    tx.emit(given)
 
 
 async def _remember(rule: AssignmentRule, user_id: UUID, tx: Tx) -> None:

@@ -28,11 +28,13 @@ from nexus.services.crm.terms import (
     Holiday,
     LeadStatus,
     OpenHours,
+    Pause,
     Priority,
 )
 
 TALK: Final = (ActivityKind.CALL, ActivityKind.EMAIL, ActivityKind.MEETING)
 """What passes between us and them; notes and tasks do not."""
+_INSTANT: Final = dt.timedelta(milliseconds=1)
 _ENDED: Final = (LeadStatus.CONVERTED, LeadStatus.DISQUALIFIED)
 
 
@@ -58,6 +60,8 @@ class _Message(Value, frozen=True, kw_only=True):
 
 def is_open(record: Lead | Deal) -> bool:
     """Whether an answer may still be owed."""
+    if record.archived_at is not None:
+        return False
     return record.status not in _ENDED if isinstance(record, Lead) else record.status is DealStatus.OPEN
 
 
@@ -90,7 +94,7 @@ async def start_clock(record: Lead | Deal, tx: Tx) -> ResponseClock | None:
     for message in await _said(record, tx):
         passed(clock, message.direction, message.done_at, record.owner_id, promise, tx)
     if clock.status is ClockStatus.RUNNING:
-        tx.schedule(SweepResponseClocks(), clock.due_at + dt.timedelta(milliseconds=1))
+        tx.schedule(SweepResponseClocks(), clock.due_at + _INSTANT)
     return tx.add(clock)
 
 
@@ -108,20 +112,36 @@ async def message_passed(direction: Direction, at: dt.datetime, tx: Tx, *records
         passed(clock, direction, at, record.owner_id, promises[clock.policy_id], tx)
 
 
-async def stop_clocks(record: Lead | Deal, tx: Tx) -> None:
-    """Nothing is owed any more: the held record is closed. What was decided stays on record; what still waited is forgotten."""
+async def stop_clocks(record: Lead | Deal, tx: Tx, at: dt.datetime | None = None) -> None:
+    """Nothing is owed from now on (or since `at`): the held record is closed. What was decided stays on record, a promise that was broken by then
+    too; what still waited is forgotten."""
+    at = at or tx.now
     for clock in await _clocks([record.id], tx):
-        if clock.status is ClockStatus.RUNNING:
+        if clock.status is ClockStatus.RUNNING and clock.due_at < at:
+            breach(clock, record.owner_id, tx)
+        elif clock.status is ClockStatus.RUNNING:
             clock_flow.go(clock, "stop")
+            clock.pauses = [*clock.pauses, Pause(stopped_at=max(at, clock.started_at))]
         elif clock.exchanges and clock.exchanges[-1].answered_at is None:
             clock.exchanges = clock.exchanges[:-1]
 
 
-async def resume_clock(lead: Lead, tx: Tx) -> None:
-    """The lead was closed by mistake: its promise holds again as it was."""
-    clock = await tx.find(ResponseClock, ResponseClock.lead_id == lead.id, ResponseClock.status == ClockStatus.STOPPED, lock=True)
-    if clock is not None:
-        clock_flow.go(clock, "resume")
+async def resume_clock(record: Lead | Deal, tx: Tx) -> None:
+    """The held record is open again: what was still owed when it was closed is owed again, and the time between does not count."""
+    clock = await tx.find(ResponseClock, _of(record), ResponseClock.status == ClockStatus.STOPPED, lock=True) if is_open(record) else None
+    if clock is None:
+        return
+    (promise,) = await _promises(tx, ResponsePolicy.id == clock.policy_id)
+    resume(clock, tx.now, promise.time())
+    tx.schedule(SweepResponseClocks(), clock.due_at + _INSTANT)
+
+
+def resume(clock: ResponseClock, at: dt.datetime, time: WorkingTime) -> None:
+    """A clock that stood still goes on: it is due later by the business time that has passed since it was stopped."""
+    clock_flow.go(clock, "resume")
+    pause = clock.pauses[-1].changed(resumed_at=at)
+    clock.pauses = [*clock.pauses[:-1], pause]
+    clock.due_at = time.due(clock.due_at, time.seconds(pause.stopped_at, at))
 
 
 def passed(clock: ResponseClock, direction: Direction, at: dt.datetime, owner_id: UUID | None, promise: Promise, tx: Tx) -> None:
@@ -141,10 +161,16 @@ def _answer(clock: ResponseClock, at: dt.datetime, owner_id: UUID | None, time: 
     """
     if clock.responded_at is None or at < clock.responded_at:
         _decide(clock, at, owner_id, tx)
-        clock.responded_at, clock.response_seconds = at, time.seconds(clock.started_at, at)
+        clock.responded_at, clock.response_seconds = at, _counted(clock, at, time)
     elif clock.exchanges and (last := clock.exchanges[-1]).answered_at is None and at >= last.asked_at:
         answered = last.changed(answered_at=at, seconds=time.seconds(last.asked_at, at))
         clock.exchanges = [*clock.exchanges[:-1], answered]
+
+
+def _counted(clock: ResponseClock, at: dt.datetime, time: WorkingTime) -> int:
+    """Business seconds from the start to a moment, without those of pauses."""
+    paused = sum(time.seconds(pause.stopped_at, min(pause.resumed_at or at, at)) for pause in clock.pauses)
+    return time.seconds(clock.started_at, at) - paused
 
 
 def _decide(clock: ResponseClock, at: dt.datetime, owner_id: UUID | None, tx: Tx) -> None:

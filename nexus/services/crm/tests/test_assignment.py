@@ -65,7 +65,8 @@ async def test_says_who_is_responsible_and_sets_team_and_territory(crm: Harness)
     now = await crm.get(Lead, lead.id)
     assert (now.owner_id, now.team_id, now.territory_id) == (PEOPLE[0], team, place.id)
     given_to = [event for event in crm.emitted if isinstance(event, OwnerChanged)]
-    assert given_to == [OwnerChanged(record_id=lead.id, record_entity="crm.lead", to_owner_id=PEOPLE[0], team_id=team)]
+    of: dict[str, Any] = {"record_id": lead.id, "record_entity": "crm.lead", "team_id": team, "territory_id": place.id}
+    assert given_to == [OwnerChanged(to_owner_id=PEOPLE[0], **of)]
 
 
 async def test_told_twice_it_gives_once(crm: Harness) -> None:

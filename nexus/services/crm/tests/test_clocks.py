@@ -19,10 +19,8 @@ from nexus.services.crm.api import (
     FirstResponseBreached,
     LeadCreated,
     LogActivity,
-    RecycleLead,
     ReportCall,
     SweepResponseClocks,
-    UnconvertLead,
 )
 from nexus.services.crm.entities import Activity, BusinessCalendar, Lead, ResponseClock, ResponsePolicy
 from nexus.services.crm.terms import (
@@ -76,6 +74,9 @@ async def age(crm: Harness, clock: ResponseClock, by: dt.timedelta) -> None:
     async with crm._work() as work:  # pyright: ignore[reportPrivateUsage]
         kept = await work.get(ResponseClock, clock.id)
         kept.started_at, kept.due_at = kept.started_at - by, kept.due_at - by
+        kept.pauses = [
+            pause.changed(stopped_at=pause.stopped_at - by, resumed_at=pause.resumed_at and pause.resumed_at - by) for pause in kept.pauses
+        ]
         await work.commit()
 
 
@@ -282,7 +283,7 @@ async def test_after_a_lead_is_closed_nothing_counts(crm: Harness, sales: Sales,
     await crm.run(call(answered))
     await crm.run(call(answered, IN))
     for lead in (waiting, answered):
-        await age(crm, await clock_of(crm, lead.id), 2 * HOUR)
+        await age(crm, await clock_of(crm, lead.id), HOUR / 2)
         if how == "disqualify":
             await crm.run(DisqualifyLead(lead_id=lead.id, reason_id=sales.nobody_home.id))
         else:
@@ -297,28 +298,6 @@ async def test_after_a_lead_is_closed_nothing_counts(crm: Harness, sales: Sales,
     clock = await clock_of(crm, answered.id)
     assert (clock.status, clock.exchanges) == (ClockStatus.MET, [])
     assert not [event for event in crm.emitted if isinstance(event, FirstResponseBreached)]
-
-
-async def test_another_chance_is_no_new_promise(crm: Harness, sales: Sales) -> None:
-    await policy(crm)
-    lead = await new_lead(crm)
-    await crm.run(DisqualifyLead(lead_id=lead.id, reason_id=sales.nobody_home.id))
-    await crm.run(RecycleLead(lead_id=lead.id))
-    await crm.deliver(LeadCreated(id=lead.id))
-    assert (await clock_of(crm, lead.id)).status is ClockStatus.STOPPED
-
-
-async def test_a_conversion_undone_gives_the_promise_back(crm: Harness, sales: Sales) -> None:
-    await policy(crm)
-    lead = await new_lead(crm, status=LeadStatus.QUALIFIED)
-    before = await clock_of(crm, lead.id)
-    await crm.run(ConvertLead(lead_id=lead.id))
-    assert (await clock_of(crm, lead.id)).status is ClockStatus.STOPPED
-
-    await crm.run(UnconvertLead(lead_id=lead.id))
-
-    after = await clock_of(crm, lead.id)
-    assert (after.status, after.due_at) == (ClockStatus.RUNNING, before.due_at)
 
 
 @pytest.mark.parametrize("limit", [0, 1001])

@@ -14,7 +14,6 @@ from nexus.services.crm.api import (
     LeadUnconverted,
     LogActivity,
     LoseDeal,
-    ReopenDeal,
     UnconvertLead,
     WinDeal,
 )
@@ -59,8 +58,6 @@ async def test_after_a_deal_is_closed_nothing_counts(crm: Harness, sales: Sales)
     for deal in (won, lost):
         await crm.run(LogActivity(kind=ActivityKind.CALL, subject="Thank you", deal_id=deal.id))
         assert (await clock_of(crm, deal.id)).status is ClockStatus.STOPPED
-    await crm.run(ReopenDeal(deal_id=lost.id))
-    assert (await clock_of(crm, lost.id)).status is ClockStatus.STOPPED
 
 
 async def test_a_clock_starts_for_no_deal_that_is_gone_or_closed(crm: Harness, sales: Sales) -> None:
