@@ -9,7 +9,7 @@ import builtins
 import datetime as dt
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -19,7 +19,7 @@ from sqlalchemy.sql.dml import Delete, Update
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.message import HANDLERS, Command, Event, Rows
-from nexus.core.problem import NotFound, Problem
+from nexus.core.problem import Forbidden, NotFound, Problem
 from nexus.core.tx import Actor, Tenant, Tx
 from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Statement, Transaction
 from nexus.surfaces import journal
@@ -33,6 +33,9 @@ from nexus.surfaces.sql import call
 N = TypeVar("N", bound=Entity)
 V = TypeVar("V", bound=Event)
 R = TypeVar("R")
+
+_Name: TypeAlias = tuple[type[Entity], UUID]
+"""A record: two of different kinds may have one id."""
 
 _DIVISION_BY_ZERO = "22012"
 _SCHEDULE = Statement(
@@ -63,7 +66,9 @@ class UnitOfWork(Tx):
         self._transaction = transaction
         self._caller = caller
         self._forward = forward
-        self._known: dict[UUID, tuple[Entity, dict[str, bytes | None]]] = {}
+        self._known: dict[_Name, tuple[Entity, dict[str, bytes | None]]] = {}
+        self._shown: set[_Name] = set()
+        """Records that `get` may answer without asking again: the caller sees them, or this work made them."""
         self._new: builtins.list[Entity] = []
         self._gone: builtins.list[Entity] = []
         self._events: builtins.list[bytes] = []
@@ -103,22 +108,32 @@ class UnitOfWork(Tx):
         return results[len(opening) + len(pending) :]
 
     async def get(self, kind: type[N], id: UUID, *, lock: bool = False) -> N:
-        if (known := self._known.get(id)) is not None and not lock:
+        condition = None if self.rights is None else self._sight(self.rights, kind)
+        shown = condition is None or (kind, id) in self._shown
+        if shown and not lock and (known := self._known.get((kind, id))) is not None:
             return cast(N, known[0])
-        condition = None if self.rights is None else self.rights.sight(kind)
-        where = [kind.id == id] if condition is None else [kind.id == id, condition]
+        where = [kind.id == id] if shown or condition is None else [kind.id == id, condition]
         found = await self._select(kind, where, lock=lock)
         if not found:
             raise await self._missing(kind, id)
+        self._shown.add((kind, id))
         return found[0]
 
+    def _sight(self, rights: Rights, kind: type[Entity]) -> sa.ColumnElement[bool] | None:
+        """Of the command's own entity, what may be seen by those roles that grant the command."""
+        about = bool(self.command) and kind.entity_name() == self.command.partition(":")[0]
+        return rights.sight(kind, self.command if about else None)
+
     async def _missing(self, kind: type[Entity], id: UUID) -> Problem:
-        """Why there is no such record: it was merged into another that the caller may see, or there is none to speak of."""
+        """Why there is no such record: it was merged into another that the caller may see, it is only to be read, or there is none to speak of."""
         title = shape_of(kind).title
         if (one := survivor_statement(kind, self.rights)) is not None:
             (result,) = await self.ask(one.call({**self._caller, "id": id}))
             if result.rows:
                 return Merged(kind=title, into=(result.rows[0][0] or b"").decode(), reason="")
+        if self.rights is not None and (seen := self.rights.sight(kind)) is not self._sight(self.rights, kind):
+            if await self._select(kind, [kind.id == id] if seen is None else [kind.id == id, seen], lock=False):
+                return Forbidden(permission=self.command)
         return NotFound(kind=title, id=str(id))
 
     async def find(self, kind: type[N], *where: sa.ColumnElement[bool], lock: bool = False) -> N | None:
@@ -146,14 +161,15 @@ class UnitOfWork(Tx):
         """One object per record: a second read of it, locked or not, refreshes the first unless that was changed meanwhile."""
         records = records_of(kind)
         fresh = records.read(row)
-        known = self._known.get(fresh.id)
+        name = kind, fresh.id
+        known = self._known.get(name)
         if known is None:
-            self._known[fresh.id] = (fresh, records.snapshot(fresh))
+            self._known[name] = (fresh, records.snapshot(fresh))
             return fresh
         entity, before = known
         if records.snapshot(entity) == before:
             records.refresh(entity, fresh)
-            self._known[fresh.id] = (entity, records.snapshot(entity))
+            self._known[name] = (entity, records.snapshot(entity))
         return entity
 
     async def count(self, kind: type[Entity], *where: sa.ColumnElement[bool]) -> int:
@@ -170,7 +186,7 @@ class UnitOfWork(Tx):
         return result.affected
 
     def sees(self, kind: type[Entity]) -> sa.ColumnElement[bool]:
-        return sa.true() if self.rights is None else self.rights(kind)
+        return sa.true() if self.rights is None else self.rights(kind, self.command or None)
 
     def need(self, permission: str) -> None:
         if self.rights is not None:
@@ -178,6 +194,7 @@ class UnitOfWork(Tx):
 
     def add(self, entity: N) -> N:
         self._new.append(entity)
+        self._shown.add((type(entity), entity.id))
         return entity
 
     def remove(self, entity: Entity) -> None:
@@ -218,15 +235,14 @@ class UnitOfWork(Tx):
         entity.created_at = entity.updated_at = self.now
         entity.created_by = entity.updated_by = self.actor.id
         values = records.values(entity)
-        self._known[entity.id] = (entity, records.snapshot(entity))
+        self._known[kind, entity.id] = (entity, records.snapshot(entity))
         self._tell(kind, entity.id, "created", journal.shown(records.shape, values))
         declared = {field.name: values[field.name] for field in records.shape.initial if field.name != "id"}
         self._say(records.shape, entity.id, self._after, declared)
 
     def _updates(self) -> builtins.list[Call]:
         calls: builtins.list[Call] = []
-        for id, (entity, before) in builtins.list(self._known.items()):
-            kind = type(entity)
+        for (kind, id), (entity, before) in builtins.list(self._known.items()):
             records = records_of(kind)
             after = records.snapshot(entity)
             names = tuple(name for name in records.shape.fields if changeable(name) and after[name] != before[name])
@@ -235,7 +251,7 @@ class UnitOfWork(Tx):
             calls.append(records.update(entity, names, self.actor.id))
             entity.version += 1
             entity.updated_at, entity.updated_by = self.now, self.actor.id
-            self._known[id] = (entity, records.snapshot(entity))
+            self._known[kind, id] = (entity, records.snapshot(entity))
             self._tell(kind, id, "updated", journal.shown(records.shape, records.values(entity)), names)
             self._say(records.shape, id, self._before, {name: _plain(before[name]) for name in names})
             self._say(records.shape, id, self._after, {name: getattr(entity, name) for name in names})
@@ -246,7 +262,7 @@ class UnitOfWork(Tx):
         for entity in self._gone:
             records = records_of(type(entity))
             calls.append(records.delete(entity))
-            self._known.pop(entity.id, None)
+            self._known.pop((type(entity), entity.id), None)
             self._tell(type(entity), entity.id, "deleted", journal.shown(records.shape, records.values(entity)))
             self._say(records.shape, entity.id, self._before, records.values(entity))
         self._gone.clear()

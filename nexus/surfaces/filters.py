@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from nexus.core.problem import FieldError, Invalid
+from nexus.surfaces.permissions import Rights, on
 from nexus.surfaces.shapes import Field, Shape
 
 OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "null", "contains", "starts")
@@ -39,19 +40,19 @@ class Filter:
         self.values[name] = value
         return name
 
-    def add(self, shape: Shape, hidden: frozenset[str], name: str, op: str, raw: Any) -> None:
+    def add(self, shape: Shape, rights: Rights, name: str, op: str, raw: Any) -> None:
         """One condition of the top level, joined to the others by AND."""
-        build, key = self._leaf(shape, hidden, name, op, raw)
+        build, key = self._leaf(shape, rights, name, op, raw)
         self.key.append(key)
         self._build.append(build)
 
-    def add_tree(self, shape: Shape, hidden: frozenset[str], tree: Any) -> None:
+    def add_tree(self, shape: Shape, rights: Rights, tree: Any) -> None:
         """The tree of `where=`."""
-        build, key = self._node(shape, hidden, tree, 0)
+        build, key = self._node(shape, rights, tree, 0)
         self.key.append(key)
         self._build.append(build)
 
-    def _node(self, shape: Shape, hidden: frozenset[str], tree: Any, depth: int) -> tuple[Callable[[sa.FromClause], Any], Any]:
+    def _node(self, shape: Shape, rights: Rights, tree: Any, depth: int) -> tuple[Callable[[sa.FromClause], Any], Any]:
         if not isinstance(tree, dict) or depth > 8:
             raise Invalid.of(FieldError("where", 'takes an object such as {"or": [{"stage": "open"}, {"amount": {"gte": 100}}]}'))
         parts: list[tuple[Callable[[sa.FromClause], Any], Any]] = []
@@ -59,17 +60,17 @@ class Filter:
             if name in ("and", "or"):
                 if not isinstance(value, list) or not value:
                     raise Invalid.of(FieldError(f"where.{name}", "takes a list of conditions"))
-                parts.append(_joined(name, [self._node(shape, hidden, one, depth + 1) for one in _several(value)]))
+                parts.append(_joined(name, [self._node(shape, rights, one, depth + 1) for one in _several(value)]))
             elif name == "not":
-                parts.append(_negated(self._node(shape, hidden, value, depth + 1)))
+                parts.append(_negated(self._node(shape, rights, value, depth + 1)))
             elif isinstance(value, dict):
-                parts += [self._leaf(shape, hidden, name, op, one) for op, one in cast(dict[str, Any], value).items()]
+                parts += [self._leaf(shape, rights, name, op, one) for op, one in cast(dict[str, Any], value).items()]
             else:
-                parts.append(self._leaf(shape, hidden, name, "eq", value))
+                parts.append(self._leaf(shape, rights, name, "eq", value))
         return _joined("and", parts) if parts else (lambda table: sa.true(), "true")
 
-    def _leaf(self, shape: Shape, hidden: frozenset[str], name: str, op: str, raw: Any) -> tuple[Callable[[sa.FromClause], Any], Any]:
-        known = shape.fields.get(name)
+    def _leaf(self, shape: Shape, rights: Rights, name: str, op: str, raw: Any) -> tuple[Callable[[sa.FromClause], Any], Any]:
+        known, hidden = shape.fields.get(name), rights.hidden(shape.entity)
         if known is None or name in hidden:
             raise Invalid.of(
                 FieldError(name, f"is not a field of {shape.name}; it has {', '.join(n for n in shape.fields if n not in hidden)}")
@@ -77,6 +78,8 @@ class Filter:
         if op not in OPERATORS:
             raise Invalid.of(FieldError(f"{name}[{op}]", f"is not an operator; there are {', '.join(OPERATORS)}"))
         bound = self._bind(_value(known, op, raw))
+        if (mask := rights.masks(shape.entity).get(name)) is not None:
+            return (lambda table: _masked(table.c[name], on(table, shape.entity, mask), known, op, bound)), (name, op)
         return (lambda table: _condition(table.c[name], known, op, bound)), (name, op)
 
 
@@ -116,6 +119,13 @@ def _value(known: Field, op: str, raw: Any) -> Any:
         raise Invalid.of(FieldError(label, str(error)[:1].lower() + str(error)[1:])) from None
 
 
+def _masked(column: sa.ColumnElement[Any], mask: sa.ColumnElement[bool], known: Field, op: str, bound: str) -> sa.ColumnElement[bool]:
+    """A condition on a field as the caller sees it: null where the mask does not hold."""
+    if op in ("ne", "null"):
+        return _condition(sa.case((mask, column)), known, op, bound)
+    return sa.and_(mask, _condition(column, known, op, bound))  # null meets none of these; written so, an index can be used
+
+
 def _condition(column: sa.ColumnElement[Any], known: Field, op: str, bound: str) -> sa.ColumnElement[bool]:
     kind: Any = sa.Text() if known.facts.kind == "enum" else known.column.type
     value = sa.bindparam(bound, type_=kind)
@@ -144,7 +154,7 @@ def _condition(column: sa.ColumnElement[Any], known: Field, op: str, bound: str)
             return sa.cast(column, sa.Text()).ilike(sa.bindparam(bound, type_=sa.Text()))
 
 
-def parse(shape: Shape, hidden: frozenset[str], pairs: list[tuple[str, str]], reserved: Mapping[str, Any]) -> Filter:
+def parse(shape: Shape, rights: Rights, pairs: list[tuple[str, str]], reserved: Mapping[str, Any]) -> Filter:
     """The filter of a query string. Every name that is neither reserved nor a field is refused."""
     found = Filter()
     for name, raw in pairs:
@@ -155,12 +165,12 @@ def parse(shape: Shape, hidden: frozenset[str], pairs: list[tuple[str, str]], re
                 tree = msgspec.json.decode(raw)
             except msgspec.DecodeError as error:
                 raise Invalid.of(FieldError("where", f"is not valid JSON: {error}")) from None
-            found.add_tree(shape, hidden, tree)
+            found.add_tree(shape, rights, tree)
             continue
         taken = _BRACKET.match(name)
         if taken is None:
             raise Invalid.of(FieldError(name, "is neither a field nor a parameter; filters are written field=value or field[gte]=value"))
-        found.add(shape, hidden, taken["name"], taken["op"] or "eq", raw)
+        found.add(shape, rights, taken["name"], taken["op"] or "eq", raw)
     return found
 
 

@@ -1,13 +1,16 @@
 """Permissions: a caller's roles and scopes compiled into what may be asked, which rows are seen and which fields are hidden.
 
-The same predicate narrows get, list, count, export, expand, patch and every command's target, so that no two of them disagree.
+The same predicate narrows get, list, count, export and expand, so that no two of them disagree. What changes a record is narrowed further, to
+what those roles see that grant the change.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.sql.util import ClauseAdapter
 
 from nexus.core.entity import Entity
 from nexus.core.policy import ROLES, Me, Role, matches
@@ -22,8 +25,9 @@ class Rights:
         self.scopes = scopes
         self.key = (tuple(role.name for role in self.roles), scopes)
         self._allowed: dict[str, bool] = {}
-        self._sight: dict[type[Entity], sa.ColumnElement[bool] | None] = {}
+        self._sight: dict[tuple[type[Entity], str | None], sa.ColumnElement[bool] | None] = {}
         self._hidden: dict[type[Entity], frozenset[str]] = {}
+        self._masks: dict[type[Entity], Mapping[str, sa.ColumnElement[bool]]] = {}
 
     def allow(self, permission: str) -> bool:
         """Whether `service.entity:verb` may be asked at all."""
@@ -48,18 +52,31 @@ class Rights:
         name = kind.entity_name()
         return [role for role in self.roles if any(matches(pattern, f"{name}:read") for pattern in role.may)]
 
-    def sight(self, kind: type[Entity]) -> sa.ColumnElement[bool] | None:
-        """The condition that narrows an entity to what is seen: None for all of it. Any role that sees a row shows it."""
-        if kind not in self._sight:
-            readers = self._readers(kind)
-            conditions = [role.sees[kind](Me) for role in readers if kind in role.sees]
-            whole = any(kind not in role.sees for role in readers)
-            self._sight[kind] = None if whole else sa.or_(sa.false(), *conditions)
-        return self._sight[kind]
+    def sight(self, kind: type[Entity], needs: str | None = None) -> sa.ColumnElement[bool] | None:
+        """The condition that narrows an entity to what is seen: None for all of it. Any role that sees a row shows it.
 
-    def __call__(self, kind: type[Entity], /) -> sa.ColumnElement[bool]:
+        With `needs`, a permission: what roles see that grant it, so that a role which only reads widens no other's hand.
+        """
+        if (kind, needs) not in self._sight:
+            self._sight[kind, needs] = self._read_sight(kind) if needs is None else self._reach(kind, needs)
+        return self._sight[kind, needs]
+
+    def _read_sight(self, kind: type[Entity]) -> sa.ColumnElement[bool] | None:
+        readers = self._readers(kind)
+        whole = any(kind not in role.sees for role in readers)
+        return None if whole else sa.or_(sa.false(), *_conditions(readers, kind))
+
+    def _reach(self, kind: type[Entity], needs: str) -> sa.ColumnElement[bool] | None:
+        seen, readers = self.sight(kind), self._readers(kind)
+        doers = [role for role in self.roles if any(matches(pattern, needs) for pattern in role.may)]
+        if all(reader in doers for reader in readers) or any(kind not in doer.sees for doer in doers):
+            return seen
+        own = sa.or_(sa.false(), *_conditions(doers, kind))
+        return own if all(doer in readers for doer in doers) or seen is None else sa.and_(own, seen)
+
+    def __call__(self, kind: type[Entity], needs: str | None = None, /) -> sa.ColumnElement[bool]:
         """`sight(Deal)` as queries write it: a condition that is always there."""
-        condition = self.sight(kind) if self.allow(f"{kind.entity_name()}:read") else sa.false()
+        condition = self.sight(kind, needs) if self.allow(f"{kind.entity_name()}:read") else sa.false()
         return sa.true() if condition is None else condition
 
     def hidden(self, kind: type[Entity]) -> frozenset[str]:
@@ -68,6 +85,40 @@ class Rights:
             masks: list[frozenset[str]] = [role.hides.get(kind, frozenset[str]()) for role in self._readers(kind)]
             self._hidden[kind] = functools.reduce(frozenset[str].intersection, masks) if masks else frozenset[str]()
         return self._hidden[kind]
+
+    def masks(self, kind: type[Entity]) -> Mapping[str, sa.ColumnElement[bool]]:
+        """Fields that only some of the records show, with the condition under which one does: a role that shows the field sees the record.
+
+        None unless roles that differ in what they hide differ in what they see as well. Fields shown by the same roles share one condition.
+        """
+        if kind not in self._masks:
+            readers = self._readers(kind)
+            hidden_by_some = frozenset[str]().union(*(role.hides.get(kind, ()) for role in readers)) - self.hidden(kind)
+            showing = {name: [role for role in readers if name not in role.hides.get(kind, ())] for name in sorted(hidden_by_some)}
+            groups = {tuple(role.name for role in roles): roles for roles in showing.values()}
+            made = {key: _mask(kind, readers, roles) for key, roles in groups.items()}
+            found = ((name, made[tuple(role.name for role in roles)]) for name, roles in showing.items())
+            self._masks[kind] = {name: mask for name, mask in found if mask is not None}
+        return self._masks[kind]
+
+
+def _conditions(roles: Iterable[Role], kind: type[Entity]) -> list[sa.ColumnElement[bool]]:
+    """What roles see of an entity, each condition once: roles often share one."""
+    return [condition(Me) for condition in dict.fromkeys(role.sees[kind] for role in roles if kind in role.sees)]
+
+
+def _mask(kind: type[Entity], readers: list[Role], showing: list[Role]) -> sa.ColumnElement[bool] | None:
+    """Where a field is shown that only these of the readers show; None where that is wherever the record is seen."""
+    if any(kind not in role.sees for role in showing):
+        return None
+    conditions = {role.sees[kind] for role in showing}
+    covered = all(kind in role.sees and role.sees[kind] in conditions for role in readers)
+    return None if covered else sa.or_(sa.false(), *_conditions(showing, kind))
+
+
+def on(table: sa.FromClause, kind: type[Entity], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """A condition on an entity as one on a table, or on another name for it."""
+    return condition if table is kind.__table__ else ClauseAdapter(table).traverse(condition)
 
 
 @functools.lru_cache(maxsize=1024)

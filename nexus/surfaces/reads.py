@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.sql.util import ClauseAdapter
 
 from nexus.core.entity import Entity
 from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.filters import Filter, parse, prefix_query
-from nexus.surfaces.permissions import Rights
-from nexus.surfaces.shapes import Shape, by_name
+from nexus.surfaces.permissions import Rights, on
+from nexus.surfaces.shapes import Field, Shape, by_name
 from nexus.surfaces.sql import Compiled, compiled, constant
 from nexus.surfaces.tables import search_vector
 
@@ -30,11 +29,15 @@ Expand = tuple[tuple[str, tuple[str, ...]], ...]
 
 def projection(shape: Shape, table: sa.FromClause, rights: Rights, fields: frozenset[str] | None, expand: Expand) -> list[Any]:
     """The columns of a record as JSON shows them: hidden ones null, expanded references as nested objects."""
-    hidden = rights.hidden(shape.entity)
-    columns: list[Any] = [
-        sa.null().label(field.name) if field.name in hidden else field.json(table) for field in shape.columns(_always(fields))
-    ]
+    columns: list[Any] = [_shown(field, table, rights, shape.entity) for field in shape.columns(_always(fields))]
     return columns + [_expanded(shape, table, rights, name, inner) for name, inner in expand]
+
+
+def _shown(field: Field, table: sa.FromClause, rights: Rights, kind: type[Entity]) -> Any:
+    if field.name in rights.hidden(kind):
+        return sa.null().label(field.name)
+    mask = rights.masks(kind).get(field.name)
+    return field.json(table) if mask is None else sa.case((on(table, kind, mask), field.json(table))).label(field.name)
 
 
 def _always(fields: frozenset[str] | None) -> frozenset[str] | None:
@@ -60,7 +63,7 @@ def _seen(entity: type[Entity], table: sa.FromClause, rights: Rights) -> list[sa
     condition = rights.sight(entity)
     if condition is None:
         return []
-    return [condition if table is entity.__table__ else ClauseAdapter(table).traverse(condition)]
+    return [on(table, entity, condition)]
 
 
 def get_statement(shape: Shape, rights: Rights, fields: frozenset[str] | None, expand: Expand) -> Compiled:
@@ -96,7 +99,7 @@ def list_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> 
     """Read the query string of a list. Invalid (422) names the parameter that does not fit."""
     given = {name: value for name, value in pairs if name in RESERVED}
     hidden = rights.hidden(shape.entity)
-    found = parse(shape, hidden, pairs, RESERVED)
+    found = parse(shape, rights, pairs, RESERVED)
     sort = _sort(shape, hidden, given.get("sort", "-id"))
     fields = names_of_fields(shape, given.get("fields"))
     expand = expansion(shape, rights, given.get("expand"))
@@ -176,11 +179,11 @@ def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compil
     """One page: the rows as a JSON array, whether more follow, the keys of the last row, and the count if it was asked for."""
     table = shape.table
     where = [*_seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
-    keys = [sa.cast(table.c[name], sa.Text()).label(f"_k{n}") for n, (name, _) in enumerate(request.sort)]
+    keys = [sa.cast(_sortable(shape, table, rights, name)[0], sa.Text()).label(f"_k{n}") for n, (name, _) in enumerate(request.sort)]
     page = (
         sa.select(*projection(shape, table, rights, request.fields, request.expand), *keys)
-        .where(*where, *_after(shape, table, request))
-        .order_by(*_order(shape, table, request.sort))
+        .where(*where, *_after(shape, table, rights, request))
+        .order_by(*_order(shape, table, rights, request.sort))
         .limit(constant(str(request.limit + 1)))
         .cte("page")
     )
@@ -201,7 +204,7 @@ def projected(shape: Shape, rights: Rights, request: ListRequest) -> sa.Select[A
     where = [*_seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
     columns = projection(shape, table, rights, request.fields, ())
     wanted: Any = sa.select(*columns)
-    found: sa.Select[Any] = wanted.where(*where).order_by(*_order(shape, table, request.sort))
+    found: sa.Select[Any] = wanted.where(*where).order_by(*_order(shape, table, rights, request.sort))
     return found
 
 
@@ -210,16 +213,30 @@ def _standing(shape: Shape, rights: Rights, request: ListRequest) -> list[sa.Col
     table = shape.table
     conditions: list[sa.ColumnElement[bool]] = []
     if request.searching:
-        vectors = [f"{table.schema}.{table.name}.search"]
-        hidden = frozenset(name for name in rights.hidden(shape.entity) if shape.fields[name].facts.search)
-        if hidden:  # the index narrows; what the caller may see decides, or search would tell what is hidden word by word
-            vectors.append(search_vector(shape.entity, without=hidden) or "''::tsvector")
-        simple: sa.ColumnElement[Any] = constant("'simple'::regconfig")
-        wanted = sa.func.to_tsquery(simple, sa.bindparam("q", type_=sa.Text()))
-        conditions += [constant(vector).op("@@")(wanted) for vector in vectors]
+        conditions += _found(shape, rights)
     if request.archived != "any":
         empty = table.c.archived_at.is_(None)
         conditions.append(empty if request.archived == "false" else sa.not_(empty))
+    return conditions
+
+
+def _found(shape: Shape, rights: Rights) -> list[sa.ColumnElement[bool]]:
+    """Text search: the index narrows; what the caller may see decides, or search would tell what is hidden word by word."""
+    simple: sa.ColumnElement[Any] = constant("'simple'::regconfig")
+    wanted = sa.func.to_tsquery(simple, sa.bindparam("q", type_=sa.Text()))
+    searched = frozenset(name for name, field in shape.fields.items() if field.facts.search)
+    hidden = rights.hidden(shape.entity) & searched
+    masks = {name: mask for name, mask in rights.masks(shape.entity).items() if name in searched}
+
+    def says(without: frozenset[str]) -> sa.ColumnElement[bool]:
+        return constant(search_vector(shape.entity, without=without) or "''::tsvector").op("@@")(wanted)
+
+    conditions: list[sa.ColumnElement[bool]] = [constant(f"{shape.table.schema}.{shape.table.name}.search").op("@@")(wanted)]
+    if hidden or masks:
+        ways = [says(hidden | masks.keys())]
+        for condition in {id(mask): mask for mask in masks.values()}.values():
+            ways.append(sa.and_(condition, says(hidden | {name for name, mask in masks.items() if mask is not condition})))
+        conditions.append(sa.or_(*ways))
     return conditions
 
 
@@ -230,30 +247,38 @@ def _count(table: sa.FromClause, where: list[sa.ColumnElement[bool]], request: L
     return sa.select(sa.func.count()).select_from(some)
 
 
-def _order(shape: Shape, table: sa.FromClause, sort: tuple[tuple[str, bool], ...]) -> list[Any]:
+def _sortable(shape: Shape, table: sa.FromClause, rights: Rights, name: str) -> tuple[Any, bool]:
+    """A field as lists are sorted by it, and whether it can be null: where it is masked it is, or the order would tell what it says."""
+    mask = rights.masks(shape.entity).get(name)
+    if mask is None:
+        return table.c[name], shape.fields[name].nullable
+    return sa.case((on(table, shape.entity, mask), table.c[name])), True
+
+
+def _order(shape: Shape, table: sa.FromClause, rights: Rights, sort: tuple[tuple[str, bool], ...]) -> list[Any]:
     order: list[Any] = []
     for name, descending in sort:
-        column = table.c[name]
+        column, nullable = _sortable(shape, table, rights, name)
         order.append(column.desc() if descending else column.asc())
-        if shape.fields[name].nullable:
+        if nullable:
             order[-1] = order[-1].nulls_last()
     return order
 
 
-def _after(shape: Shape, table: sa.FromClause, request: ListRequest) -> list[sa.ColumnElement[bool]]:
+def _after(shape: Shape, table: sa.FromClause, rights: Rights, request: ListRequest) -> list[sa.ColumnElement[bool]]:
     """Where the next page begins: after the keys of the last row seen."""
     if request.after is None:
         return []
-    columns = [(shape.fields[name], table.c[name], descending) for name, descending in request.sort]
-    values = [sa.cast(sa.bindparam(f"k{n}"), field.column.type) for n, (field, _, _) in enumerate(columns)]
-    if len({descending for _, _, descending in columns}) == 1 and not any(field.nullable for field, _, _ in columns):
-        left, right = sa.tuple_(*[column for _, column, _ in columns]), sa.tuple_(*values)
+    columns = [(*_sortable(shape, table, rights, name), descending) for name, descending in request.sort]
+    values = [sa.cast(sa.bindparam(f"k{n}"), shape.fields[name].column.type) for n, (name, _) in enumerate(request.sort)]
+    if len({descending for _, _, descending in columns}) == 1 and not any(nullable for _, nullable, _ in columns):
+        left, right = sa.tuple_(*[column for column, _, _ in columns]), sa.tuple_(*values)
         return [left < right if columns[0][2] else left > right]
     chain: list[sa.ColumnElement[bool]] = []
     same: list[sa.ColumnElement[bool]] = []
-    for n, (field, column, descending) in enumerate(columns):
+    for n, (column, nullable, descending) in enumerate(columns):
         beyond = column < values[n] if descending else column > values[n]
-        if field.nullable:  # nulls are last in both directions
+        if nullable:  # nulls are last in both directions
             was_null = sa.cast(sa.bindparam(f"n{n}"), sa.Boolean())
             beyond = sa.and_(sa.not_(was_null), sa.or_(beyond, column.is_(None)))
         chain.append(sa.and_(*same, beyond))

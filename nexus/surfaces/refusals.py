@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import cast
+from typing import Final, cast
 
 from nexus.core.entity import Entity
 from nexus.core.problem import AlreadyExists, FieldError, Invalid, Problem, StillReferred, Unavailable
@@ -28,6 +28,9 @@ _CHECKS = {
     "least": "is less than it may be",
     "most": "is more than it may be",
 }
+
+
+NOT_YOURS: Final = "is not yours to set"
 
 
 @kept

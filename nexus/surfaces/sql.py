@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.util import ClauseAdapter
 
 from nexus.core.entity import TENANT
 from nexus.engines.oltp import Call, Statement
@@ -125,6 +126,12 @@ def fragment(condition: sa.ColumnElement[bool], table: sa.FromClause) -> str:
     # compiled inside a select of the table, so that a subquery in it is correlated with that table and does not read all of it once more
     whole = sa.select(constant("1")).select_from(table).where(condition).compile(dialect=_NAMED_DIALECT)
     return qualified(str(whole).split("\nWHERE ", 1)[1])
+
+
+def fragment_on(name: str, condition: sa.ColumnElement[bool], table: sa.FromClause) -> str:
+    """The same where the table goes by another name in the statement."""
+    alias = table.alias(name)
+    return fragment(ClauseAdapter(alias).traverse(condition), alias)
 
 
 def constant(text: str) -> sa.ColumnElement[Any]:

@@ -17,11 +17,11 @@ from nexus.core.entity import Entity
 from nexus.core.problem import AlreadyExists, FieldError, Invalid, Problem
 from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
-from nexus.surfaces.refusals import foreign_keys, no_such, of_check
+from nexus.surfaces.refusals import NOT_YOURS, foreign_keys, no_such, of_check
 from nexus.surfaces.shapes import Field, Shape, shape_of
 from nexus.surfaces.sql import DIALECT, Compiled, fragment, named, qualified, quoted
 from nexus.surfaces.tables import full_table
-from nexus.surfaces.writes import record_type, references_seen, stored
+from nexus.surfaces.writes import masks_of, record_type, references_seen, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,11 @@ def _missing(shape: Shape, rights: Rights, names: Iterable[str], given: str) -> 
             yield f"CASE WHEN {given.format(name=field)} AND NOT ({good}) THEN 'missing:{field}' END"
 
 
-def _judged(shape: Shape, rights: Rights, names: Iterable[str], given: str = "true") -> str:
+def _judged(shape: Shape, rights: Rights, names: Iterable[str], given: str = "true", masked: Iterable[str] = ()) -> str:
     """From `m`, the records as they would be, to `judged`: what is wrong with each and what it takes."""
     wrong = [f"CASE WHEN NOT ({check}) THEN {quoted('check:' + name)} END" for name, check in _checks(shape.entity)]
     wrong += _missing(shape, rights, names, given)
+    wrong += [f"CASE WHEN {given.format(name=name)} AND NOT m.shows_{name} THEN 'hidden:{name}' END" for name in masked]
     taken: list[str] = []
     rules = unique_rules(shape.entity)
     for number, rule in enumerate(rules):
@@ -127,15 +128,17 @@ def change_verdicts(entity: type[Entity], rights: Rights, names: tuple[str, ...]
     """Of every row of `:rows` (`id` and the fields to change, among `names`): lock the record, and say its version, what would be wrong, what it takes."""
     shape = shape_of(entity)
     table = f"{{s}}.{shape.table.name}"
-    condition = rights.sight(entity)
+    condition = rights.sight(entity, f"{shape.name}:update")
     seen = "" if condition is None else f" AND ({fragment(condition, shape.table)})"
+    masks = {name: mask for name, mask in masks_of(shape, rights, "old").items() if name in names}
+    masked = "".join(f", {mask} IS TRUE AS shows_{name}" for name, mask in masks.items())
     fields = [shape.fields[name] for name in names]
     columns = ", ".join(
         f"{changed(field, 'old', 'i')} AS {field.name}" if field in fields else f"old.{field.name}" for field in shape.fields.values()
     )
     return named(f"""WITH {given_rows(fields)},
 old AS MATERIALIZED (SELECT {table}.* FROM {table} JOIN i ON i.id = {table}.id WHERE true{seen} ORDER BY {table}.id FOR UPDATE OF {shape.table.name}),
-m AS (SELECT i.n, i.r, {columns} FROM i JOIN old ON old.id = i.id),{_judged(shape, rights, names, "m.r ? '{name}'")}
+m AS (SELECT i.n, i.r, {columns}{masked} FROM i JOIN old ON old.id = i.id),{_judged(shape, rights, names, "m.r ? '{name}'", masks)}
 SELECT judged.wrong, judged.takes, old.version FROM i LEFT JOIN old ON old.id = i.id LEFT JOIN judged ON judged.n = i.n ORDER BY i.n""")
 
 
@@ -170,6 +173,8 @@ def refusal(shape: Shape, wrong: str) -> Problem:
     what, _, name = wrong.partition(":")
     if what == "check":
         return of_check(shape, name)
+    if what == "hidden":
+        return Invalid.of(FieldError(name, NOT_YOURS))
     if what == "missing":
         return Invalid.of(FieldError(name, no_such(shape.fields[name].facts.refers_to)))
     return taken(shape, unique_rules(shape.entity)[int(name)])

@@ -16,6 +16,7 @@ from nexus.core.ids import uuid7
 from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
+from nexus.surfaces.refusals import NOT_YOURS
 from nexus.surfaces.shapes import Field, Shape, shape_of
 from nexus.surfaces.wording import sentence
 
@@ -110,7 +111,7 @@ class Wire:
             default = self.shape.fields[name].default
             if value is msgspec.UNSET or (isinstance(record, self.Create) and default is not ... and value == default()):
                 continue
-            raise Invalid.of(FieldError(name, "is not yours to set"))
+            raise Invalid.of(FieldError(name, NOT_YOURS))
 
     def given(self, change: Any) -> tuple[str, ...]:
         """The fields that a patch names, in the order of the declaration."""

@@ -6,7 +6,7 @@ keeps, made by `surfaces.journal`), and those of the caller's sight.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from nexus.core.entity import Entity
 from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Field, Shape, by_name, shape_of
-from nexus.surfaces.sql import DIALECT, Compiled, fragment, named
+from nexus.surfaces.sql import DIALECT, Compiled, fragment, fragment_on, named
 
 
 def record_type(field: Field) -> str:
@@ -36,11 +36,11 @@ def _value(field: Field, table: str) -> str:
     return f"CAST({exact} AS text)"
 
 
-def row_json(shape: Shape, table: str, without: frozenset[str] = frozenset()) -> str:
-    """The record as JSON, built by the database; `without` are shown as null."""
-    columns = ", ".join(
-        f"NULL AS {name}" if name in without else f"{_value(field, table)} AS {name}" for name, field in shape.fields.items()
-    )
+def row_json(shape: Shape, table: str, without: frozenset[str] = frozenset(), masks: Mapping[str, str] | None = None) -> str:
+    """The record as JSON, built by the database; `without` are shown as null, and so is what has a mask that does not hold."""
+    values = {name: "NULL" if name in without else _value(field, table) for name, field in shape.fields.items()}
+    values |= {name: f"CASE WHEN {mask} THEN {values[name]} END" for name, mask in (masks or {}).items()}
+    columns = ", ".join(f"{value} AS {name}" for name, value in values.items())
     return f"(SELECT row_to_json(x) FROM (SELECT {columns}) x)"
 
 
@@ -76,10 +76,16 @@ _HEADERS = "json_build_object('etag', told.version, 'id', told.id)::text"
 def _told(shape: Shape, rights: Rights, audited: str, source: str = "made") -> str:
     """The record as the response shows it and as the event tells it, with what audit keeps."""
     hidden, secret = rights.hidden(shape.entity), shape.sensitive
-    event = row_json(shape, source, secret)
-    other = "" if hidden == secret else f", {row_json(shape, source, hidden)} AS shown"
+    event, masks = row_json(shape, source, secret), masks_of(shape, rights, source)
+    same = hidden == secret and not masks
+    other = "" if same else f", {row_json(shape, source, hidden, masks)} AS shown"
     inner = f"SELECT {source}.id, {source}.version, {event} AS event, {audited} AS audited{other} FROM {source}"
-    return f"told AS MATERIALIZED (SELECT r.*{', r.event AS shown' if hidden == secret else ''} FROM ({inner}) r)"
+    return f"told AS MATERIALIZED (SELECT r.*{', r.event AS shown' if same else ''} FROM ({inner}) r)"
+
+
+def masks_of(shape: Shape, rights: Rights, name: str) -> dict[str, str]:
+    """The fields that only some records show, each with its condition on the record that goes by this name in the statement."""
+    return {field: f"({fragment_on(name, mask, shape.table)})" for field, mask in rights.masks(shape.entity).items()}
 
 
 def references_seen(shape: Shape, rights: Rights, row: str, names: Iterable[str]) -> list[str]:
@@ -121,22 +127,22 @@ journal AS (INSERT INTO nexus_cell.journal (audit, events) {journal})
 SELECT told.shown, told.version, told.id FROM told""")
 
 
-def _locked(shape: Shape, rights: Rights) -> str:
-    """The record as it was, if the caller sees it, held until the end of the statement's transaction."""
-    condition = rights.sight(shape.entity)
+def _locked(shape: Shape, rights: Rights, verb: str) -> str:
+    """The record as it was, if the caller may do this to it, held until the end of the statement's transaction."""
+    condition = rights.sight(shape.entity, f"{shape.name}:{verb}")
     table = f"{{s}}.{shape.table.name}"
     seen = "" if condition is None else f" AND ({fragment(condition, shape.table)})"
     return f"old AS MATERIALIZED (SELECT {table}.* FROM {table} WHERE {table}.id = :id::uuid{seen} FOR UPDATE)"
 
 
 def _change(
-    shape: Shape, rights: Rights, modify: str, fields: list[Field], *, keyed: bool, before: str, after: str, prefix: str = ""
+    shape: Shape, rights: Rights, verb: str, modify: str, fields: list[Field], *, keyed: bool, before: str, after: str, prefix: str = ""
 ) -> Compiled:
     changed = " ".join(field.name for field in fields)
     extra = f',"changed":"{changed}"' if changed else ""
     journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","before":' || ({before}) || ',"after":' || {after} || '}}',
         '[' || {event_json("told.event", extra)} || ']' FROM told"""
-    return named(f"""WITH {prefix}{_locked(shape, rights)},
+    return named(f"""WITH {prefix}{_locked(shape, rights, verb)},
 made AS ({modify} RETURNING t.*),
 {_told(shape, rights, masked_json(fields, "made") if fields else "'{}'")}{_kept(200) if keyed else ""},
 journal AS (INSERT INTO nexus_cell.journal (audit, events) {journal})
@@ -155,10 +161,11 @@ def patch_statement(entity: type[Entity], rights: Rights, names: tuple[str, ...]
     settings = "".join(f"{field.name} = {_patched(field, names)}, " for field in fields)
     types = ", ".join(record_type(field) for field in fields)
     prefix = f"i AS (SELECT * FROM json_to_record(:row::json) AS x({types})),\n" if fields else ""
-    conditions = [_MATCHES, *references_seen(shape, rights, "i", names)]
+    masks = masks_of(shape, rights, "old")
+    conditions = [_MATCHES, *references_seen(shape, rights, "i", names), *(masks[name] for name in names if name in masks)]
     modify = f"UPDATE {{s}}.{shape.table.name} t SET {settings}{_STAMP} FROM {'i, ' if fields else ''}old WHERE {' AND '.join(conditions)}"
     before = f"SELECT {masked_json(fields, 'old')} FROM old" if fields else "'{}'"
-    return _change(shape, rights, modify, fields, keyed=keyed, before=before, after="told.audited", prefix=prefix)
+    return _change(shape, rights, "update", modify, fields, keyed=keyed, before=before, after="told.audited", prefix=prefix)
 
 
 def _patched(field: Field, names: tuple[str, ...]) -> str:
@@ -179,4 +186,4 @@ def remove_statement(entity: type[Entity], rights: Rights, how: Literal["archive
         value = "now()" if how == "archive" else "NULL"
         modify = f"UPDATE {table} SET archived_at = {value}, {_STAMP} FROM old WHERE {_MATCHES}"
     before = f"SELECT {masked_json(shape.writable, 'old')} FROM old" if how == "delete" else "'{}'"
-    return _change(shape, rights, modify, [], keyed=keyed, before=before, after="'{}'")
+    return _change(shape, rights, "delete" if how == "delete" else "archive", modify, [], keyed=keyed, before=before, after="'{}'")

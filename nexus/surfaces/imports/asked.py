@@ -84,7 +84,7 @@ def _match(shape: Shape, rights: Rights, match: str) -> str:
     if first == "external_refs" and source:
         return match
     field = shape.fields.get(match)
-    hidden = match in rights.hidden(shape.entity)
+    hidden = match in rights.hidden(shape.entity) or match in rights.masks(shape.entity)
     if match != "id" and (field is None or hidden or not field.writable or field.facts.kind not in _MATCHABLE):
         raise Invalid.of(
             FieldError("match", f"{match!r} cannot tell which record a row is; use id, external_refs.<source> or a field of text")

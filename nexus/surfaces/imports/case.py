@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from nexus.core.entity import Entity
 from nexus.engines.oltp import Statement
 from nexus.surfaces.imports.asked import Mode, keys_of
@@ -37,7 +39,18 @@ class Case:
     @property
     def seen(self) -> str:
         """The caller's sight as a further condition on the table."""
-        condition = self.rights.sight(self.entity)
+        return self._and(self.rights.sight(self.entity))
+
+    @property
+    def changeable(self) -> str:
+        """What of it the caller may change, as a further condition on the table."""
+        return self._and(self.rights.sight(self.entity, f"{self.shape.name}:update"))
+
+    def shows(self, name: str) -> str:
+        """Where the caller is shown this field, as a further condition on the table."""
+        return self._and(self.rights.masks(self.entity).get(name))
+
+    def _and(self, condition: sa.ColumnElement[bool] | None) -> str:
         return "" if condition is None else f" AND ({fragment(condition, self.shape.table)})"
 
     @property

@@ -58,13 +58,13 @@ def _found(case: Case) -> str:
         type_ = case.shape.fields[case.match].column.type.compile(dialect=DIALECT)
         where = f"{case.table}.{case.match} = i.sought::{type_} AND {case.table}.archived_at IS NULL"
     return f"""found AS MATERIALIZED (SELECT i.n, CASE WHEN i.sought IS NULL THEN NULL ELSE
-    (SELECT array_agg({case.table}.id) FROM {case.table} WHERE {where}{case.seen}) END AS targets FROM i)"""
+    (SELECT array_agg({case.table}.id) FROM {case.table} WHERE {where}{case.changeable}) END AS targets FROM i)"""
 
 
 def _old(case: Case) -> str:
     lock = "" if case.dry else " FOR UPDATE"
     wanted = "ARRAY(SELECT targets[1] FROM found WHERE cardinality(targets) = 1)"
-    return f"old AS MATERIALIZED (SELECT {case.table}.* FROM {case.table} WHERE {case.table}.id = ANY({wanted}){case.seen}{lock})"
+    return f"old AS MATERIALIZED (SELECT {case.table}.* FROM {case.table} WHERE {case.table}.id = ANY({wanted}){case.changeable}{lock})"
 
 
 def _merged(case: Case) -> str:
@@ -160,9 +160,9 @@ def _firsts(case: Case, texts: Texts) -> str:
 def _looked_up(case: Case, texts: Texts) -> str:
     """For each key of a row, the record that has it already; asked once per key. In a dry run, the row before the batch that has it."""
     looked: list[str] = []
-    for at, (_, sql) in enumerate(case.keys):
+    for at, (name, sql) in enumerate(case.keys):
         hit = f"SELECT (array_agg({case.table}.id))[1] FROM {case.table} WHERE {texts('(' + sql + ')')} = f.d{at} AND {case.table}.archived_at IS NULL"
-        looked.append(f"CASE WHEN f.target IS NULL AND f.f_d{at} = f.n THEN ({hit}{case.seen}) END AS b_d{at}")
+        looked.append(f"CASE WHEN f.target IS NULL AND f.f_d{at} = f.n THEN ({hit}{case.seen}{case.shows(name)}) END AS b_d{at}")
     for at, one in enumerate(case.uniques):
         same = " AND ".join(
             f"{texts('(' + sql + ')')} = f.u{at}[{place + 1}]::{_type(case, sql)}" for place, sql in enumerate(one.expressions)

@@ -96,8 +96,9 @@ def undo_statement(entity: type[Entity], rights: Rights) -> Compiled:
     """The last rows that are not undone yet. Answers whether the import is held, and how many rows there were."""
     shape = shape_of(entity)
     table = f"{{s}}.{shape.table.name}"
-    condition = rights.sight(entity)
-    seen = "" if condition is None else f" AND ({fragment(condition, shape.table)})"
+    # with a dict, because most often there is one condition for both
+    reach = dict.fromkeys(rights.sight(entity, f"{shape.name}:{verb}") for verb in (entity.removal or "update", "update"))
+    seen = "".join(f" AND ({fragment(condition, shape.table)})" for condition in reach if condition is not None)
     stamp = "version = t.version + 1, updated_at = now(), updated_by = :me::uuid"
     gone = {
         "delete": f"DELETE FROM {table} t USING u WHERE t.id = u.record_id AND u.same AND u.outcome = 'created' RETURNING t.*",

@@ -120,7 +120,10 @@ class Imports:
     ) -> Response:
         caller = request.caller
         assert caller.rights is not None, "a request always has rights"
-        converter = Converter(self.entity, wanted, found, caller.rights.hidden(self.entity), caller.tenant.country)
+        hidden = caller.rights.hidden(self.entity)
+        if wanted.mode != "create":  # what only some records show, a file cannot change: it does not say of each whether it may
+            hidden |= caller.rights.masks(self.entity).keys()
+        converter = Converter(self.entity, wanted, found, hidden, caller.tenant.country)
         shown = await Job(self._host, caller, self.entity, id, runner, wanted, request.correlation).run(reader, converter, place)
         location = f"/api/v1/{self.shape.service}/{self.shape.path}/imports/{id}"
         return Response(200, shown, [JSON, (b"location", location.encode())])

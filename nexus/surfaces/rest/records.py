@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from nexus.core.entity import Entity
-from nexus.core.problem import Conflict, NotFound, PreconditionFailed, Problem
+from nexus.core.problem import Conflict, Forbidden, NotFound, PreconditionFailed, Problem
 from nexus.engines.oltp import Call, DatabaseError, Result, UniqueViolation
 from nexus.surfaces import journal
 from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
@@ -104,10 +104,16 @@ class Records:
         result = await self._read(caller, one.call({**caller.values(), "id": id}), [])
         return (result.rows[0][0] or b"").decode() if result.rows else None
 
-    async def _missing(self, caller: Caller, raw_id: str) -> Problem:
-        """Why a record cannot be changed: it was merged into another one, or it is not there for this caller."""
-        survivor = await self._survivor(caller, record_id(raw_id, self.shape))
-        return Merged(kind=self.shape.title, into=survivor, reason="") if survivor else NotFound(kind=self.shape.title, id=raw_id)
+    async def _missing(self, caller: Caller, raw_id: str, verb: str) -> Problem:
+        """Why a record cannot be changed: it was merged into another one, it is only to be read, or it is not there for this caller."""
+        id, needs = record_id(raw_id, self.shape), f"{self.shape.name}:{verb}"
+        if (survivor := await self._survivor(caller, id)) is not None:
+            return Merged(kind=self.shape.title, into=survivor, reason="")
+        if caller.rights is not None and caller.rights.sight(self.entity) is not caller.rights.sight(self.entity, needs):
+            one = _get(self.entity, caller.rights, frozenset({"id"}), ())
+            if (await self._read(caller, one.call({"id": id, **caller.values()}), [])).rows:
+                return Forbidden(permission=needs)
+        return NotFound(kind=self.shape.title, id=raw_id)
 
     def _disclosed(self, request: Request, rights: Rights, fields: frozenset[str] | None, id: UUID | None) -> list[Call]:
         """The journal row of a read that shows sensitive fields, in the same round trip."""
@@ -217,7 +223,7 @@ class Records:
             row = {"id": values["id"], **{name: getattr(change, name) for name in names}}
             return self._unseen(request, change_verdicts(self.entity, rights, names), msgspec.json.encode([row]))
 
-        return await self._changed(request, raw_id, done, key, explain)
+        return await self._changed(request, "update", raw_id, done, key, explain)
 
     async def _unseen(self, request: Request, one: Compiled, rows: bytes) -> Problem:
         """Why nothing was written: a reference leads to what the caller does not see."""
@@ -229,6 +235,7 @@ class Records:
     async def _changed(
         self,
         request: Request,
+        verb: str,
         raw_id: str,
         done: Result | Outcome,
         key: Key | None,
@@ -241,7 +248,7 @@ class Records:
         if after is None and key is not None and (first := await replayed(self._host, request.caller, key)):
             return stored(first, self.location, request.minimal)
         if before is None:
-            raise await self._missing(request.caller, raw_id)
+            raise await self._missing(request.caller, raw_id, verb)
         if after is None and explain is not None and request.version(self.shape.title) in (None, before):
             raise await explain()
         if after is None:
@@ -259,11 +266,12 @@ class Records:
 
     async def _remove(self, request: Request, raw_id: str, how: Literal["archive", "restore", "delete"]) -> Response:
         request.parameters()
-        rights = self.rights(request, "delete" if how == "delete" else "archive")
+        verb = "delete" if how == "delete" else "archive"
+        rights = self.rights(request, verb)
         key = request.key()
         version = request.version(self.shape.title) if how != "restore" else None
         one = remove_statement(self.entity, rights, how, keyed=key is not None)
         event = {"archive": "archived", "restore": "restored", "delete": "deleted"}[how]
         values = {"version": version, "id": record_id(raw_id, self.shape)}
         done = await self.write(request.caller, one.call(values | self.circumstances(request, how, event, key)), key)
-        return await self._changed(request, raw_id, done, key)
+        return await self._changed(request, verb, raw_id, done, key)
