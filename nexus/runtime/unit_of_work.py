@@ -131,9 +131,9 @@ class UnitOfWork(Tx):
             (result,) = await self.ask(one.call({**self._caller, "id": id}))
             if result.rows:
                 return Merged(kind=title, into=(result.rows[0][0] or b"").decode(), reason="")
-        if self.rights is not None and (seen := self.rights.sight(kind)) is not self._sight(self.rights, kind):
-            if await self._select(kind, [kind.id == id] if seen is None else [kind.id == id, seen], lock=False):
-                return Forbidden(permission=self.command)
+        wider = self.rights is not None and self.rights.sight(kind) is not self._sight(self.rights, kind)
+        if wider and self.rights is not None and await self._select(kind, [kind.id == id, self.rights(kind)], lock=False):
+            return Forbidden(permission=self.command)
         return NotFound(kind=title, id=str(id))
 
     async def find(self, kind: type[N], *where: sa.ColumnElement[bool], lock: bool = False) -> N | None:

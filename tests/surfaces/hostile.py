@@ -18,6 +18,7 @@ from msgspec import inspect as shape_of
 
 from nexus.core.service import installed
 from nexus.surfaces.calling import Host
+from nexus.surfaces.imports.asked import PARAMETERS
 from nexus.surfaces.rest import Rest
 from nexus.surfaces.rest.actions import body_type
 
@@ -120,6 +121,10 @@ class Operation:
     fields: tuple[str, ...] = ()
     """What a query string may name."""
 
+    @property
+    def takes_a_file(self) -> bool:
+        return self.path.endswith(("/import", "/resume"))
+
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
@@ -156,6 +161,16 @@ def _of_records(rest: Rest, service: str, path: str) -> Iterator[Operation]:
     ):
         if method in rest.methods(service, [path, *below]):
             yield Operation(method, "/".join((place, *below)), f"{name}:{verb}", body, fields if method == "GET" else ())
+    yield Operation("GET", f"{place}/export", f"{name}:export", None, (*fields, "format", "formulas"))
+    yield Operation("POST", f"{place}/import", f"{name}:import", create, PARAMETERS)
+    for method, below, asked in (
+        ("GET", "imports", ()),
+        ("GET", "imports/{id}", ()),
+        ("GET", "imports/{id}/rows", ("outcome",)),
+        ("POST", "imports/{id}/resume", ()),
+        ("POST", "imports/{id}/undo", ()),
+    ):
+        yield Operation(method, f"{place}/{below}", f"{name}:import", None, asked)
 
 
 def encoded(value: Any) -> bytes:
@@ -171,6 +186,8 @@ def _plain(value: Any) -> Any:
 
 def body_of(operation: Operation) -> st.SearchStrategy[bytes]:
     """Right bodies, bodies with some members that are wrong, and what is no such body at all."""
+    if operation.takes_a_file:
+        return _file_of(operation)
     if operation.body is None:
         return st.one_of(st.just(b""), bodies)
     right = fitting(operation.body)
@@ -181,6 +198,30 @@ def body_of(operation: Operation) -> st.SearchStrategy[bytes]:
         st.dictionaries(st.one_of(st.sampled_from(names), st.sampled_from(TEXTS)), hostile, max_size=3),
     )
     return st.one_of(right.map(encoded), spoilt.map(encoded), spoilt.map(encoded), bodies)
+
+
+def _file_of(operation: Operation) -> st.SearchStrategy[bytes]:
+    """Lines of JSON, tables whose header is right or nearly, and what is neither."""
+    names = [one.encode_name for one in msgspec.structs.fields(operation.body)] if operation.body else []
+    rows = fitting(operation.body).map(encoded) if operation.body else bodies
+    spoilt = st.dictionaries(st.sampled_from([*names, "id", "version", "x"]), hostile, max_size=4).map(encoded)
+    cell = st.sampled_from([*TEXTS, "[]", "{}", '["a"]', "'=1+1", '"', '"a""b"', 'a"b', "a\nb"]).map(lambda text: text[:2000])
+    header = st.lists(st.sampled_from([*names, "id", "Name", "external_refs.x", "custom.a", "created_at", "x", ""]), min_size=1, max_size=5)
+    table = st.tuples(header, st.lists(st.lists(cell, max_size=5), max_size=4)).map(
+        lambda drawn: "\n".join(",".join(line) for line in (drawn[0], *drawn[1])).encode("utf-8", "surrogatepass")
+    )
+    return st.one_of(st.lists(st.one_of(rows, spoilt, bodies), max_size=4).map(b"\n".join), table, table, bodies)
+
+
+FILES = ("application/x-ndjson", "text/csv", "text/csv; charset=utf-8", "application/json")
+ASKED = (
+    *[("mode", word) for word in ("create", "update", "upsert")],
+    *[("match", word) for word in ("id", "name", "email", "external_refs.x", "secret_hash", "custom")],
+    *[("dry_run", "true"), ("on_error", "stop"), ("dedupe", "none"), ("dedupe", "email"), ("tag", "false"), ("empty", "null")],
+    *[("encoding", "latin-1"), ("encoding", "windows-1252"), ("delimiter", ";"), ("delimiter", "\0"), ("map", "x:name"), ("map", "Name:")],
+    *[("format", "csv"), ("formulas", "raw"), ("outcome", "failed"), ("outcome", "kept")],
+)
+"""Parameters of files that are right for some of them."""
 
 
 OPERATORS = (
@@ -226,6 +267,7 @@ def query_of(draw: st.DrawFn, operation: Operation) -> str:
         st.tuples(st.just("count"), st.sampled_from(["exact", "estimated", "none"])),
         st.tuples(st.just("limit"), st.sampled_from(["1", "500", "501", "9" * 30, "٣", "-1"])),
         st.tuples(st.just("where"), st.sampled_from(TREES)),
+        *([st.sampled_from(ASKED)] * 6 if "import" in operation.path or "export" in operation.path else []),
     )
     pairs = draw(st.lists(st.one_of(filters, reserved, good), max_size=5))
     if draw(st.integers(0, 30)) == 0:

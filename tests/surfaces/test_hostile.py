@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nexus.core.service import Service
 from nexus.engines.oltp.postgres import Postgres
 from nexus.runtime.testing import Answered, Harness
-from tests.surfaces.hostile import OPERATIONS, Operation, body_of, filled, headers, query_of, slots
+from tests.surfaces.hostile import FILES, OPERATIONS, Operation, body_of, filled, headers, query_of, slots
 
 EXAMPLES = int(os.environ.get("NEXUS_FUZZ", "12"))
 """Requests to each operation."""
@@ -31,6 +31,7 @@ class World:
 
     tenant: Harness
     ids: list[UUID] = field(default_factory=list[UUID], repr=False)
+    imports: list[UUID] = field(default_factory=list[UUID], repr=False)
 
     async def ask(self, method: str, path: str, query: str, body: bytes, named: dict[str, str]) -> Answered:
         answer = await self.tenant.api(method, f"{path}?{query}" if query else path, body, **named)
@@ -38,6 +39,8 @@ class World:
         if answer.status == 201 and answer.body:
             made = msgspec.json.decode(answer.body)
             self.ids += [UUID(made["id"])] if "id" in made else []
+        if answer.status == 200 and path.endswith("/import"):
+            self.imports.append(UUID(answer.json()["id"]))
         return answer
 
 
@@ -83,11 +86,15 @@ def _with(body: dict[str, Any], ids: list[UUID]) -> dict[str, Any]:
 async def test_no_request_to_any_route_is_answered_with_a_5xx(world: World, operation: Operation, data: st.DataObject) -> None:
     body = filled(data.draw(body_of(operation)).decode("latin-1"), world.ids).encode("latin-1")
     query = filled(data.draw(query_of(operation)), world.ids)
-    path = operation.path.replace("{id}", filled(data.draw(PLACES), world.ids))
+    ids = world.imports if "/imports/" in operation.path and world.imports else world.ids
+    path = operation.path.replace("{id}", filled(data.draw(PLACES), ids))
     named = data.draw(headers)
+    if operation.takes_a_file and data.draw(st.integers(0, 5)):
+        named = {**named, "content_type": data.draw(st.sampled_from(FILES))}
     if operation.method in ("PATCH", "DELETE") and data.draw(st.integers(0, 3)):
         named = {**named, "if_match": "*"}
-    await world.ask(operation.method, path, query if operation.method == "GET" or data.draw(st.integers(0, 9)) == 0 else "", body, named)
+    asks = operation.method == "GET" or operation.takes_a_file
+    await world.ask(operation.method, path, query if asks or data.draw(st.integers(0, 9)) == 0 else "", body, named)
 
 
 @settings(max_examples=EXAMPLES * 5, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))

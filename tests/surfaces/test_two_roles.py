@@ -47,7 +47,10 @@ async def firm(tenant: Harness) -> Firm:
 
 async def test_a_record_shows_what_a_role_shows_that_sees_it(firm: Firm) -> None:
     listed = (await firm.both.api("GET", f"{CONTACTS}?sort=name&expand=account")).json()["items"]
-    assert [(one["name"], one["email"], one["phone"]) for one in listed] == [("Ada", "ada@one.example", "+2348030000001"), ("Eve", None, None)]
+    assert [(one["name"], one["email"], one["phone"]) for one in listed] == [
+        ("Ada", "ada@one.example", "+2348030000001"),
+        ("Eve", None, None),
+    ]
     assert (listed[0]["account"]["name"], listed[0]["account"]["phone"]) == ("Foods", None)
     for id, email in ((firm.mine, "ada@one.example"), (firm.theirs, None)):
         one = await firm.both.api("GET", f"{CONTACTS}/{id}?fields=email")
@@ -93,7 +96,9 @@ async def test_a_filter_reads_what_is_shown(firm: Firm, query: str, names: list[
     assert counted["count"] == len(names)
 
 
-@pytest.mark.parametrize(("sort", "names"), [("email", ["Bea", "Ada", "Eve"]), ("-email", ["Ada", "Bea", "Eve"]), ("-email,name", ["Ada", "Bea", "Eve"])])
+@pytest.mark.parametrize(
+    ("sort", "names"), [("email", ["Bea", "Ada", "Eve"]), ("-email", ["Ada", "Bea", "Eve"]), ("-email,name", ["Ada", "Bea", "Eve"])]
+)
 async def test_an_order_tells_nothing_of_what_is_hidden_and_pages_miss_nothing(firm: Firm, sort: str, names: list[str]) -> None:
     await firm.tenant.given(Contact(name="Bea", email="aaa@one.example", owner_id=firm.both.caller.actor.id))
     found: list[str] = []
@@ -112,7 +117,9 @@ async def test_to_see_more_is_not_to_change_more(firm: Firm) -> None:
     refused = await firm.both.api("PATCH", place, {"name": "Mine"}, if_match="*")
     assert (refused.status, refused.json()["permission"]) == (403, "crm.contact:update")
     many = await firm.both.api(
-        "PATCH", f"{CONTACTS}/bulk", {"mode": "each", "items": [{"id": str(id), "version": None, "city": "Jos"} for id in (firm.theirs, firm.mine)]}
+        "PATCH",
+        f"{CONTACTS}/bulk",
+        {"mode": "each", "items": [{"id": str(id), "version": None, "city": "Jos"} for id in (firm.theirs, firm.mine)]},
     )
     assert (many.json()["updated"], many.json()["items"][1]) == (1, {"id": str(firm.mine), "version": 2})
     with pytest.raises(Forbidden):

@@ -13,7 +13,7 @@ from nexus.surfaces.shapes import Shape
 
 Mode = Literal["create", "update", "upsert"]
 PARAMETERS = ("mode", "match", "dry_run", "on_error", "dedupe", "map", "delimiter", "encoding", "empty", "formulas", "tag")
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _MATCHABLE = ("text", "email", "phone", "url", "int", "uuid")
 W = TypeVar("W", bound=str)
 
@@ -122,7 +122,7 @@ def _map(raw: str) -> dict[str, str]:
 
 
 def _delimiter(raw: str) -> str:
-    delimiter = _DELIMITERS.get(raw, raw)
+    delimiter = DELIMITERS.get(raw, raw)
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise Invalid.of(FieldError("delimiter", f"is one character, or one of {', '.join(_DELIMITERS)}"))
+        raise Invalid.of(FieldError("delimiter", f"is one character, or one of {', '.join(DELIMITERS)}"))
     return delimiter

@@ -14,7 +14,8 @@ from nexus.surfaces.reads import MAX_LIMIT, RESERVED
 from nexus.surfaces.shapes import Field, Shape, shape_of
 
 
-def _query(name: str, schema: dict[str, Any], text: str, example: Any = None) -> dict[str, Any]:
+def query(name: str, schema: dict[str, Any], text: str, example: Any = None) -> dict[str, Any]:
+    """A parameter of the query string."""
     said = {"name": name, "in": "query", "description": text, "schema": schema}
     return said if example is None else said | {"example": example}
 
@@ -33,18 +34,18 @@ PARAMETERS: Final[dict[str, Any]] = {
     "If-Match": _header("If-Match", _WORD, 'The `ETag` of the record as it was read, or `*` to overwrite whatever is there.', '"1"', required=True),
     "If-None-Match": _header("If-None-Match", _WORD, "The `ETag` that the caller has; 304 where it still holds.", '"0"'),
     "Prefer": _header("Prefer", _WORD, "`return=minimal` answers without a body.", "return=representation"),
-    "q": _query("q", _WORD, "Text search over the fields that are searched; every word may be the beginning of a longer one."),
-    "where": _query("where", _WORD, 'Conditions as JSON: `{"or": [{"status": "new"}, {"score": {"gte": 50}}]}`, with `and`, `or`, `not`; at most 50.'),
-    "sort": _query("sort", {"type": "string", "default": "-id"}, "Up to four fields, descending with a minus."),
-    "cursor": _query("cursor", _WORD, "`next_cursor` of the page before; leave it out to begin."),
-    "limit": _query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}, "How many records a page holds."),
-    "fields": _query("fields", _WORD, "Only these fields, comma separated; `id` and `version` are always there."),
-    "count": _query(
+    "q": query("q", _WORD, "Text search over the fields that are searched; every word may be the beginning of a longer one."),
+    "where": query("where", _WORD, 'Conditions as JSON: `{"or": [{"status": "new"}, {"score": {"gte": 50}}]}`, with `and`, `or`, `not`; at most 50.'),
+    "sort": query("sort", {"type": "string", "default": "-id"}, "Up to four fields, descending with a minus."),
+    "cursor": query("cursor", _WORD, "`next_cursor` of the page before; leave it out to begin."),
+    "limit": query("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}, "How many records a page holds."),
+    "fields": query("fields", _WORD, "Only these fields, comma separated; `id` and `version` are always there."),
+    "count": query(
         "count", {"type": "string", "enum": ["none", "exact", "estimated"], "default": "none"},
         "Whether to count all that match; `estimated` stops at 10,001.",
     ),
-    "archived": _query("archived", {"type": "string", "enum": ["false", "true", "any"], "default": "false"}, "Whether archived records are shown."),
-    "dry_run": _query("dry_run", {"type": "boolean", "default": False}, "Do all of it, answer as if it were done, and undo it."),
+    "archived": query("archived", {"type": "string", "enum": ["false", "true", "any"], "default": "false"}, "Whether archived records are shown."),
+    "dry_run": query("dry_run", {"type": "boolean", "default": False}, "Do all of it, answer as if it were done, and undo it."),
 }  # fmt: skip
 """What operations share."""
 HEADERS: Final[dict[str, Any]] = {
@@ -94,20 +95,28 @@ def operation(shape: Shape, verb: str, summary: str, **more: Any) -> dict[str, A
 
 def _list(part: Part, shape: Shape) -> dict[str, Any]:
     many = shape.path.replace("_", " ")
-    shared = ["where", *(["q"] if shape.searchable else []), "sort", "cursor", "limit", "fields", "count", "archived"]
-    left_out = {*RESERVED, "where", *schemas.unseen(shape)}
-    filters = [_filter(part, shape, field) for field in shape.fields.values() if field.name not in left_out]
     return operation(
         shape,
         "list",
         f"List {many}",
         description=f"A page of {many} that the caller may see, newest first unless `sort` says otherwise. {shape.summary}",
-        parameters=[*(parameter(name) for name in shared), *_expand(shape), *filters],
+        parameters=[*(parameter(name) for name in shared_of(shape)), *_expand(shape), *filters(part, shape)],
         responses={
             "200": answer("One page.", ref(component(shape, "Page")), component(shape, "Page")),
             **problems.of_operation("Malformed", "Invalid"),
         },
     )
+
+
+def shared_of(shape: Shape) -> list[str]:
+    """The parameters of a list that all entities have in common."""
+    return ["where", *(["q"] if shape.searchable else []), "sort", "cursor", "limit", "fields", "count", "archived"]
+
+
+def filters(part: Part, shape: Shape) -> list[dict[str, Any]]:
+    """A filter for every field that somebody is shown."""
+    left_out = {*RESERVED, "where", *schemas.unseen(shape)}
+    return [_filter(part, shape, field) for field in shape.fields.values() if field.name not in left_out]
 
 
 def _filter(part: Part, shape: Shape, field: Field) -> dict[str, Any]:
@@ -116,10 +125,10 @@ def _filter(part: Part, shape: Shape, field: Field) -> dict[str, Any]:
         name, text = f"{field.name}[null]", f"Whether {field.label.lower()} is empty."
         if field.facts.kind == "tags":
             name, schema, text = f"{field.name}[contains]", {"type": "string"}, "Records that have this tag."
-        return _query(name, schema, text) | {"x-operators": list(allowed)}
+        return query(name, schema, text) | {"x-operators": list(allowed)}
     schema = schemas.value_schema(part, shape, field)
     kept: dict[str, Any] = {key: schema[key] for key in ("type", "format", "enum") if key in schema}
-    return _query(field.name, kept, f"{field.label} is this; `{field.name}[op]` with another operator.", examples.of_field(field)) | {
+    return query(field.name, kept, f"{field.label} is this; `{field.name}[op]` with another operator.", examples.of_field(field)) | {
         "x-operators": list(OPERATORS)
     }
 
@@ -129,7 +138,7 @@ def _expand(shape: Shape) -> list[dict[str, Any]]:
     if not known:
         return []
     return [
-        _query(
+        query(
             "expand",
             {"type": "string"},
             f"Records to show in full where they are referred to, two levels deep: {', '.join(known)}.",

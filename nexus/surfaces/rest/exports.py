@@ -35,8 +35,8 @@ class Exports:
         """All records that the list would show, page after page, as they are at one moment; `format=csv` for a table."""
         rights, caller = request.caller.rights, request.caller
         assert rights is not None, "a request always has rights"
-        rights.need(f"{self.shape.name}:read")
         rights.need(f"{self.shape.name}:export")
+        rights.need(f"{self.shape.name}:read")
         wanted, form, escape = export_request(self.shape, rights, request.pairs())
         call = export_statement(self.shape, rights, wanted, form, escape).call({**wanted.values, **caller.values()})
         shown = (self.shape.sensitive if wanted.fields is None else self.shape.sensitive & wanted.fields) - rights.hidden(self.entity)
