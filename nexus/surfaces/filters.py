@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from nexus.core.problem import FieldError, Invalid
 from nexus.surfaces.permissions import Rights, on
+from nexus.surfaces.refusals import NO_NUL
 from nexus.surfaces.shapes import Field, Shape
 
 OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "null", "contains", "starts")
@@ -25,6 +26,8 @@ class Filter:
 
     key: list[Any] = field(default_factory=list[Any])
     values: dict[str, Any] = field(default_factory=dict[str, Any])
+    given: dict[str, str] = field(default_factory=dict[str, str])
+    """Its parameters as the caller calls them: `amount[gte]`."""
     _build: list[Callable[[sa.FromClause], sa.ColumnElement[bool]]] = field(
         default_factory=list[Callable[[sa.FromClause], sa.ColumnElement[bool]]]
     )
@@ -33,11 +36,11 @@ class Filter:
         for build in self._build:
             yield build(table)
 
-    def _bind(self, value: Any) -> str:
+    def _bind(self, value: Any, label: str) -> str:
         name = f"p{len(self.values)}"
         if len(self.values) >= MAX_LEAVES:
             raise Invalid.of(FieldError("where", f"has more than {MAX_LEAVES} conditions"))
-        self.values[name] = value
+        self.values[name], self.given[name] = value, label
         return name
 
     def add(self, shape: Shape, rights: Rights, name: str, op: str, raw: Any) -> None:
@@ -77,7 +80,8 @@ class Filter:
             )
         if op not in OPERATORS:
             raise Invalid.of(FieldError(f"{name}[{op}]", f"is not an operator; there are {', '.join(OPERATORS)}"))
-        bound = self._bind(_value(known, op, raw))
+        label = name if op == "eq" else f"{name}[{op}]"
+        bound = self._bind(_value(known, op, raw, label), label)
         if (mask := rights.masks(shape.entity).get(name)) is not None:
             return (lambda table: _masked(table.c[name], on(table, shape.entity, mask), known, op, bound)), (name, op)
         return (lambda table: _condition(table.c[name], known, op, bound)), (name, op)
@@ -98,9 +102,10 @@ def _negated(part: tuple[Callable[[sa.FromClause], Any], Any]) -> tuple[Callable
     return (lambda table: sa.not_(sa.func.coalesce(build(table), sa.false()))), ("not", key)
 
 
-def _value(known: Field, op: str, raw: Any) -> Any:
-    """The checked value of a condition, as it is bound; Invalid names the field."""
-    label = known.name if op == "eq" else f"{known.name}[{op}]"
+def _value(known: Field, op: str, raw: Any, label: str) -> Any:
+    """The checked value of a condition, as it is bound; Invalid names the field by its label."""
+    if any("\0" in one for one in (raw if isinstance(raw, list) else [raw]) if isinstance(one, str)):
+        raise Invalid.of(FieldError(label, NO_NUL))
     try:
         if op == "null":
             return msgspec.convert(raw, bool, strict=False)

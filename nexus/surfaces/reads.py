@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from nexus.core.entity import Entity
 from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.filters import Filter, parse, prefix_query
 from nexus.surfaces.permissions import Rights, on
+from nexus.surfaces.refusals import NO_NUL
 from nexus.surfaces.shapes import Field, Shape, by_name
 from nexus.surfaces.sql import Compiled, compiled, constant
 from nexus.surfaces.tables import search_vector
@@ -22,6 +24,7 @@ from nexus.surfaces.tables import search_vector
 RESERVED: Mapping[str, None] = dict.fromkeys(("q", "sort", "cursor", "limit", "fields", "expand", "count", "archived"))
 MAX_LIMIT = 500
 COUNT_CAP = 10_000
+_KEY = re.compile(r"^[kn]\d$")
 
 Expand = tuple[tuple[str, tuple[str, ...]], ...]
 """Relations to show in full, each with those of its own: (("account", ("parent_account",)),)."""
@@ -59,6 +62,17 @@ def _expanded(shape: Shape, table: sa.FromClause, rights: Rights, name: str, inn
     return sa.select(sa.func.row_to_json(constant(f"the_{name}"))).select_from(row).scalar_subquery().label(name)
 
 
+def disclosed(shape: Shape, rights: Rights, fields: frozenset[str] | None, expand: Expand) -> list[str]:
+    """The sensitive fields that a read shows, those of expanded records by their path: `call_log.recording_url`."""
+    own = shape.sensitive if fields is None else shape.sensitive & fields
+    found = sorted(own - rights.hidden(shape.entity))
+    for name, inner in expand:
+        target = by_name(shape.references[name][1])
+        assert target is not None
+        found += [f"{name}.{one}" for one in disclosed(target, rights, None, tuple((one, ()) for one in inner))]
+    return found
+
+
 def _seen(entity: type[Entity], table: sa.FromClause, rights: Rights) -> list[sa.ColumnElement[bool]]:
     condition = rights.sight(entity)
     if condition is None:
@@ -93,6 +107,10 @@ class ListRequest:
     archived: str
     searching: bool
     after: tuple[str | None, ...] | None
+
+    def given_as(self, names: tuple[str, ...]) -> list[str]:
+        """What a statement's parameters are called in the request."""
+        return [self.filter.given.get(name, "cursor" if _KEY.match(name) else "") for name in names]
 
 
 def list_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> ListRequest:
@@ -300,6 +318,8 @@ def decode_cursor(raw: str, sort: tuple[tuple[str, bool], ...]) -> tuple[str | N
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise Malformed(reason="The cursor is damaged; use next_cursor of the page before, or leave it out to begin again.") from None
     expected = ",".join(("-" if descending else "") + name for name, descending in sort)
+    if any("\0" in value for value in values if value is not None):
+        raise Invalid.of(FieldError("cursor", NO_NUL))
     if order != expected.encode() or len(values) != len(sort):
         raise Malformed(reason="The cursor belongs to a list with another order; keep sort as it was, or leave the cursor out.")
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, cast
 
 from nexus.core.entity import Entity
@@ -30,6 +31,7 @@ _CHECKS = {
 }
 
 
+NO_NUL: Final = "text cannot hold the character U+0000; leave it out"
 NOT_YOURS: Final = "is not yours to set"
 
 
@@ -45,8 +47,8 @@ def foreign_keys(entity: type[Entity]) -> dict[str, tuple[str, str]]:
     return {str(key.name): (key.column_keys[0], str(key.referred_table.name)) for key in keys}
 
 
-def problem_of(error: Exception) -> Problem | None:
-    """The problem that a refusal of the engine is for the caller; None where it is a bug of ours."""
+def problem_of(error: Exception, fields: Sequence[str] = ()) -> Problem | None:
+    """The problem that a refusal of the engine is for the caller; None where it is a bug of ours. `fields`: what its arguments were given as."""
     if isinstance(error, EngineAway):
         return Unavailable(what="The database")
     if not isinstance(error, DatabaseError):
@@ -62,14 +64,15 @@ def problem_of(error: Exception) -> Problem | None:
         case NotNullViolation():
             return Invalid.of(FieldError(error.column or "", "is required"))
         case InvalidText():
-            return Invalid.of(FieldError("", _unfit(error)))
+            place = (error.parameter or 0) - 1
+            return Invalid.of(FieldError(fields[place] if 0 <= place < len(fields) else "", _unfit(error)))
         case _:
             return None
 
 
 def _unfit(error: DatabaseError) -> str:
     if error.sqlstate in ("22P05", "22021"):
-        return "text cannot hold the character U+0000; leave it out"
+        return NO_NUL
     return f"a value does not fit: {_first_line(error)}"
 
 

@@ -16,7 +16,7 @@ from nexus.core.ids import uuid7
 from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
-from nexus.surfaces.refusals import NOT_YOURS
+from nexus.surfaces.refusals import NO_NUL, NOT_YOURS
 from nexus.surfaces.shapes import Field, Shape, shape_of
 from nexus.surfaces.wording import sentence
 
@@ -48,7 +48,7 @@ def _refuse_nul(value: Any, path: str) -> None:
     match value:
         case str():
             if "\0" in value:
-                raise Invalid.of(FieldError(path, "text cannot hold the character U+0000; leave it out"))
+                raise Invalid.of(FieldError(path, NO_NUL))
         case list():
             for place, one in enumerate(cast(list[object], value)):
                 _refuse_nul(one, f"{path}[{place}]")

@@ -18,6 +18,7 @@ from nexus.engines.oltp.postgres import Postgres
 from nexus.runtime.testing import Harness
 from nexus.services.crm.entities import Account, Contact, Redirect
 from nexus.services.crm.terms import FurtherEmail
+from nexus.surfaces.shapes import shape_of
 
 CONTACTS = "/api/v1/crm/contacts"
 SYSTEM = ("created_at", "created_by", "updated_at", "updated_by", "version")
@@ -106,6 +107,23 @@ async def test_every_export_is_in_the_audit(tenant: Harness) -> None:
     assert (redirects["command"], redirects["fields"]) == ("crm.redirect:export", ["before"])
     assert none is None
     assert Redirect.entity_name() == "crm.redirect"
+
+
+async def test_what_is_disclosed_by_an_expanded_record_is_in_the_audit_by_its_path(
+    tenant: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.surfaces.test_imports import journal
+
+    monkeypatch.setattr(shape_of(Account), "sensitive", frozenset({"tax_id"}))
+    top = await tenant.given(Account(name="Top", tax_id="T-1"))
+    account = await tenant.given(Account(name="Below", parent_account_id=top.id))
+    contact = await tenant.given(Contact(name="Ada", account_id=account.id))
+    deep = "expand=account,account.parent_account&fields=name"
+    for path, caller in ((f"{CONTACTS}/{contact.id}", tenant), (CONTACTS, tenant), (CONTACTS, tenant.as_("crm.viewer"))):
+        assert (await caller.api("GET", f"{path}?{deep}")).status == 200
+    one, page = [said for said, _ in await journal(tenant) if said["command"] == "crm.contact:read"]
+    assert (one["entity_id"], one["fields"]) == (str(contact.id), ["account.tax_id", "account.parent_account.tax_id"])
+    assert (page["query"], page["fields"]) == (deep, one["fields"])
 
 
 async def test_an_export_shows_one_moment_and_ends_when_nobody_listens(tenant: Harness) -> None:

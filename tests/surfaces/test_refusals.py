@@ -167,3 +167,20 @@ async def test_custom_numbers_are_what_json_says_they_are(tenant: Harness) -> No
     assert made.json()["custom"] == custom
     huge = await tenant.api("POST", TEAMS, b'{"name":"B","key":"b","custom":{"n":1e400}}')
     assert huge.status in (400, 422)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("version=99999999999999999999", "version"),
+        ("name=A&version[in]=1,99999999999999999999", "version[in]"),
+        ('where={"or":[{"name":"A"},{"annual_revenue":{"gt":"1e999999"}}]}', "annual_revenue[gt]"),
+        ("name=%00", "name"),
+        ("name[starts]=a%00", "name[starts]"),
+        ('where={"tags":{"contains":"\\u0000"}}', "tags[contains]"),
+    ],
+)
+async def test_a_value_that_only_the_database_refuses_is_named(tenant: Harness, query: str, field: str) -> None:
+    for path in (ACCOUNTS, f"{ACCOUNTS}/export"):
+        refused = await tenant.api("GET", f"{path}?{query}")
+        assert (refused.status, [error["field"] for error in refused.json()["errors"]]) == (422, [field]), refused.body

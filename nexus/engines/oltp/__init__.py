@@ -137,7 +137,10 @@ class Transaction(Protocol):
 
 
 class DatabaseError(Exception):
-    """The database refused a statement. `detail`, `constraint`, `table` and `column` are as the server gave them, else None."""
+    """The database refused a statement. `detail`, `constraint`, `table` and `column` are as the server gave them, else None.
+
+    `parameter` is the number of the argument that could not be read, from 1.
+    """
 
     def __init__(
         self,
@@ -147,14 +150,16 @@ class DatabaseError(Exception):
         constraint: str | None = None,
         table: str | None = None,
         column: str | None = None,
+        parameter: int | None = None,
     ) -> None:
-        super().__init__(sqlstate, message, detail, constraint, table, column)
+        super().__init__(sqlstate, message, detail, constraint, table, column, parameter)
         self.sqlstate = sqlstate
         self.message = message
         self.detail = detail
         self.constraint = constraint
         self.table = table
         self.column = column
+        self.parameter = parameter
 
     def __str__(self) -> str:
         return f"{self.message} [{self.sqlstate}]"

@@ -1,5 +1,7 @@
 """What the server answered, as values and errors of the promise."""
 
+import re
+
 from psycopg.pq import DiagnosticField
 from psycopg.pq.abc import PGresult
 
@@ -21,6 +23,7 @@ __all__ = ["LOST", "error_of", "field", "result_of"]
 
 LOST = "the connection to the database was lost; whether a write in flight happened is unknown"
 
+_PARAMETER = re.compile(r"\bportal (?:\S+ )?parameter \$(\d+)")
 _KINDS: dict[str, type[DatabaseError]] = {
     "23505": UniqueViolation,
     "23503": ForeignKeyViolation,
@@ -66,4 +69,5 @@ def error_of(answer: PGresult) -> DatabaseError | Unavailable:
         field(answer, DiagnosticField.CONSTRAINT_NAME),
         field(answer, DiagnosticField.TABLE_NAME),
         field(answer, DiagnosticField.COLUMN_NAME),
+        int(said[1]) if (said := _PARAMETER.search(field(answer, DiagnosticField.CONTEXT) or "")) else None,
     )

@@ -12,6 +12,7 @@ from nexus.engines.oltp import Call, DatabaseError, Row
 from nexus.surfaces import journal
 from nexus.surfaces.calling import Host
 from nexus.surfaces.exports import export_request, export_statement, header
+from nexus.surfaces.reads import disclosed
 from nexus.surfaces.refusals import problem_of
 from nexus.surfaces.rest.message import Header, Request, Response
 from nexus.surfaces.shapes import shape_of
@@ -38,15 +39,16 @@ class Exports:
         rights.need(f"{self.shape.name}:export")
         rights.need(f"{self.shape.name}:read")
         wanted, form, escape = export_request(self.shape, rights, request.pairs())
-        call = export_statement(self.shape, rights, wanted, form, escape).call({**wanted.values, **caller.values()})
-        shown = (self.shape.sensitive if wanted.fields is None else self.shape.sensitive & wanted.fields) - rights.hidden(self.entity)
-        await self._host.oltp(caller.cell).run(caller.schema, self._disclosed(request, form, sorted(shown)))
+        one = export_statement(self.shape, rights, wanted, form, escape)
+        call = one.call({**wanted.values, **caller.values()})
+        shown = disclosed(self.shape, rights, wanted.fields, ())
+        await self._host.oltp(caller.cell).run(caller.schema, self._disclosed(request, form, shown))
         self._host.wake(caller.cell)
         pages = self._host.oltp(caller.cell).stream(caller.schema, call)
         try:
             first = await anext(pages, None)
         except DatabaseError as error:
-            raise problem_of(error) or error from error
+            raise problem_of(error, wanted.given_as(one.names)) or error from error
         begin = header(self.shape, wanted) if form == "csv" else b""
         name = b'attachment; filename="%s.%s"' % (self.shape.path.encode(), form.encode())
         return Response(200, b"", [TYPES[form], (b"content-disposition", name)], _lines(begin, first, pages, LINE_ENDS[form]))

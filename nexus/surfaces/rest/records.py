@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from nexus.surfaces.reads import (
     COUNT_CAP,
     Expand,
     ListRequest,
+    disclosed,
     encode_cursor,
     expansion,
     get_statement,
@@ -80,7 +81,7 @@ class Records:
             fields, expand = names_of_fields(self.shape, given.get("fields")), expansion(self.shape, rights, given.get("expand"))
         one = _get(self.entity, rights, fields, expand)
         call = one.call({"id": id, **request.caller.values()})
-        result = await self._read(request.caller, call, self._disclosed(request, rights, fields, id))
+        result = await self._read(request.caller, call, self._disclosed(request, disclosed(self.shape, rights, fields, expand), id))
         if not result.rows:
             return await self._elsewhere(request, id)
         body, version = result.rows[0]
@@ -115,13 +116,12 @@ class Records:
                 return Forbidden(permission=needs)
         return NotFound(kind=self.shape.title, id=raw_id)
 
-    def _disclosed(self, request: Request, rights: Rights, fields: frozenset[str] | None, id: UUID | None) -> list[Call]:
+    def _disclosed(self, request: Request, shown: list[str], id: UUID | None) -> list[Call]:
         """The journal row of a read that shows sensitive fields, in the same round trip."""
-        shown = (self.shape.sensitive if fields is None else self.shape.sensitive & fields) - rights.hidden(self.entity)
         if not shown:
             return []
         head = request.caller.cause(request.correlation).audit_head(f"{self.shape.name}:read", self.shape.name)
-        about = b'"fields":' + (encode(sorted(shown)) or b"[]") + b"}"
+        about = b'"fields":' + (encode(shown) or b"[]") + b"}"
         said = (
             b'"entity_id":"' + str(id).encode() + b'",'
             if id
@@ -129,11 +129,11 @@ class Records:
         )
         return [(journal.INSERT, [head + said + about, None])]
 
-    async def _read(self, caller: Caller, call: Call, disclosed: list[Call]) -> Result:
+    async def _read(self, caller: Caller, call: Call, told: list[Call], fields: Sequence[str] = ()) -> Result:
         try:
-            results = await self._host.oltp(caller.cell).run(caller.schema, call, *disclosed)
+            results = await self._host.oltp(caller.cell).run(caller.schema, call, *told)
         except DatabaseError as error:
-            raise problem_of(error) or error from error
+            raise problem_of(error, fields) or error from error
         return results[0]
 
     async def list(self, request: Request) -> Response:
@@ -142,7 +142,8 @@ class Records:
         wanted = list_request(self.shape, rights, request.pairs())
         page = self.page(rights, wanted)
         call = page.call({**wanted.values, **request.caller.values()})
-        result = await self._read(request.caller, call, self._disclosed(request, rights, wanted.fields, None))
+        told = self._disclosed(request, disclosed(self.shape, rights, wanted.fields, wanted.expand), None)
+        result = await self._read(request.caller, call, told, wanted.given_as(page.names))
         items, more, keys, *counted = result.rows[0]
         parts = [b'{"items":', items or b"[]", b',"next_cursor":']
         parts.append(b'"' + encode_cursor(keys or b"[]", wanted.sort) + b'"' if more == b"t" else b"null")
