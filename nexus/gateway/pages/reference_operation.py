@@ -19,8 +19,6 @@ def curl(document: Schema, path: str, method: str, operation: Schema) -> str:
     lines = [f'curl {"" if method == "get" else f"-X {method.upper()} "}"$NEXUS{path}{"?" + query if query else ""}"']
     lines.append('-H "Authorization: Bearer $KEY"')
     lines += [f"-H '{one['name']}: {one['example']}'" for one in parameters if one["in"] == "header" and one.get("required")]
-    if "text/csv" in operation.get("requestBody", {}).get("content", {}):
-        lines += ["-H 'Content-Type: text/csv'", "-T file.csv"]
     if (sent := example_of(operation)) is not None:
         lines += ["-H 'Content-Type: application/json'", "-d '" + json.dumps(sent, ensure_ascii=False).replace("'", "'\\''") + "'"]
     elif "text/csv" in operation.get("requestBody", {}).get("content", {}):
