@@ -104,7 +104,8 @@ def _negated(part: tuple[Callable[[sa.FromClause], Any], Any]) -> tuple[Callable
 
 def _value(known: Field, op: str, raw: Any, label: str) -> Any:
     """The checked value of a condition, as it is bound; Invalid names the field by its label."""
-    if any("\0" in one for one in (raw if isinstance(raw, list) else [raw]) if isinstance(one, str)):
+    several: list[Any] = _several(raw) if isinstance(raw, list) else [raw]
+    if any("\0" in one for one in several if isinstance(one, str)):
         raise Invalid.of(FieldError(label, NO_NUL))
     try:
         if op == "null":
@@ -117,7 +118,7 @@ def _value(known: Field, op: str, raw: Any, label: str) -> Any:
         if known.facts.kind in ("json", "tags"):
             raise Invalid.of(FieldError(label, "can be filtered by contains and null only"))
         if op in ("in", "nin"):
-            several = _several(raw) if isinstance(raw, list) else str(raw).split(",")
+            several = several if isinstance(raw, list) else str(raw).split(",")
             return tuple(msgspec.convert(one, known.type(), strict=False) for one in several)
         return msgspec.convert(raw, known.type(), strict=False)
     except msgspec.ValidationError as error:

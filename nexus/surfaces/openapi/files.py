@@ -89,10 +89,15 @@ def _many(shape: Shape) -> str:
     return shape.path.replace("_", " ")
 
 
-def _files(description: str, ndjson: str | None = None) -> dict[str, Any]:
-    """A body or an answer that is a file of either kind."""
-    lines = {"schema": _WORD} | ({"example": ndjson} if ndjson else {})
-    return {"description": description, "content": {"application/x-ndjson": lines, "text/csv": {"schema": _WORD}}}
+def _files(description: str, example: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A body or an answer that is a file of either kind; `example` is a row of it."""
+    lines: dict[str, Any] = {"schema": _WORD}
+    table: dict[str, Any] = {"schema": _WORD}
+    if example is not None:
+        lines["example"] = msgspec.json.encode(example).decode() + "\n"
+        plain = {name: str(value) for name, value in example.items() if isinstance(value, (str, int)) and not isinstance(value, bool)}
+        table["example"] = ",".join(plain) + "\n" + ",".join(f'"{value}"' for value in plain.values()) + "\n"
+    return {"description": description, "content": {"application/x-ndjson": lines, "text/csv": table}}
 
 
 def _asked(shape: Shape, name: str, summary: str, verb: str, description: str, **more: Any) -> dict[str, Any]:
@@ -118,7 +123,7 @@ def _export(part: Part, shape: Shape) -> dict[str, Any]:
 
 
 def _import(shape: Shape, modes: list[str]) -> dict[str, Any]:
-    row = msgspec.json.encode(examples.of_create(shape)).decode() + "\n" if "create" in modes else '{"id":"' + examples.ID + '"}\n'
+    row = examples.of_create(shape) if "create" in modes else {"id": examples.ID}
     file = _files("A JSON object per line, or a table whose first line names fields or their labels.", row) | {"required": True}
     done = answer(
         "The file is done; rows that were refused are counted.", ref("Import"), _SHOWN, header("Location") | header("Idempotency-Replayed")
