@@ -21,7 +21,7 @@ import msgspec
 from nexus.activation.activations import Activations
 from nexus.activation.platform import Platform
 from nexus.activation.store import ActivationRecord
-from nexus.activation.tenants import HOLD_DAYS, Tenants
+from nexus.activation.tenants import HOLD_DAYS, STATES, Tenants
 from nexus.core.problem import FieldError, Invalid, NotFound
 from nexus.core.values import Line
 from nexus.surfaces.rest import MethodNotAllowed
@@ -96,7 +96,7 @@ class ControlApi:
         await self._platform.principals.operator(raw.token())
         given = _parameters(raw, "dry_run")
         body = await raw.body()
-        if given.get("dry_run") == "true":
+        if _flag(given, "dry_run"):
             return _json(200, await self._activations.dry_run(body))
         later = b"respond-async" in raw.headers.get(b"prefer", b"")
         live = _wants_stream(raw)
@@ -159,7 +159,10 @@ class ControlApi:
         limit = given.get("limit", "100")
         if not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE:
             raise Invalid.of(FieldError("limit", f"is a number from 1 to {MAX_PAGE}"))
-        items = await self._tenants.list(state=given.get("state"), after=given.get("after", ""), limit=int(limit))
+        state = given.get("state")
+        if state is not None and state not in STATES:
+            raise Invalid.of(FieldError("state", f"is one of {', '.join(STATES)}"))
+        items = await self._tenants.list(state=state, after=given.get("after", ""), limit=int(limit))
         return _json(200, {"items": items, "next_after": items[-1]["slug"] if len(items) == int(limit) else None})
 
     async def tenant(self, raw: Raw) -> Response:
@@ -209,7 +212,16 @@ def _parameters(raw: Raw, *known: str) -> dict[str, str]:
     for name in given:
         if name not in known:
             raise Invalid.of(FieldError(name, f"is not a parameter here; there are {', '.join(known)}"))
+        if "\0" in given[name]:
+            raise Invalid.of(FieldError(name, "text cannot hold the character U+0000; leave it out"))
     return given
+
+
+def _flag(given: dict[str, str], name: str) -> bool:
+    """A parameter that is true or false. Invalid (422) for anything else: whoever writes `dry_run=1` means no activation."""
+    if given.get(name, "false") not in ("true", "false"):
+        raise Invalid.of(FieldError(name, "is true or false"))
+    return given.get(name) == "true"
 
 
 def _key(raw: Raw) -> str | None:

@@ -18,6 +18,12 @@ _LEAST: Final[dict[str, Any]] = {
     "owner": {"name": "Ade", "email": "ade@example.com"},
 }
 _ID: Final = examples.ID
+_STATE: Final[dict[str, Any]] = {
+    "name": "state",
+    "in": "query",
+    "description": "Only those in this state.",
+    "schema": {"type": "string", "enum": list(tenants.STATES)},
+}
 _TENANT: Final[dict[str, Any]] = {
     "id": _ID,
     "slug": "ade-bakery",
@@ -271,7 +277,7 @@ _CHANGES: Final[list[tuple[str, Any, type, dict[str, Any]]]] = [
 
 def _tenants(part: Part) -> None:
     listed = [
-        {"name": "state", "in": "query", "description": "Only those in this state.", "schema": {"type": "string"}},
+        _STATE,
         {"name": "after", "in": "query", "description": "`next_after` of the page before.", "schema": {"type": "string"}},
         {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": api.MAX_PAGE, "default": 100}},
     ]

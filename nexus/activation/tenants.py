@@ -45,6 +45,8 @@ MOVES: Final = {
     "purge": Move(frozenset({"archived", "purging"}), "purging"),
 }
 
+STATES: Final = ("activating", "active", "suspended", "moving", "archived", "purging", "purged")
+
 _COLUMNS: Final = (
     "t.id, t.slug, t.name, t.state, t.reason, t.since, t.hold_until, t.cell, t.country, t.currency, t.time_zone, t.language, t.preset,"
     " t.created_at, (SELECT coalesce(json_agg(h ORDER BY h.host), '[]') FROM (SELECT host, purpose, dns, tls FROM nexus_control.tenant_host"
@@ -129,6 +131,8 @@ class Tenants:
             id: UUID | None = UUID(name)
         except ValueError:
             id = None
+        if "\0" in name:
+            raise NotFound(kind="tenant", id=name)
         (result,) = await self._platform.control.run(None, (_SHOW, [encode(id), encode(name)]))
         if not result.rows:
             raise NotFound(kind="tenant", id=name)

@@ -28,7 +28,7 @@ from nexus.core.entity import Entity
 from nexus.core.flow import Flow, IllegalMove, Move
 from nexus.core.ids import uuid7
 from nexus.core.message import Command, Event, Query, Rows, answers, handles, on
-from nexus.core.policy import Me, Sight, role
+from nexus.core.policy import Me, Sight, day_start, role
 from nexus.core.problem import Conflict, FieldError, Forbidden, Invalid, NotFound, Problem
 from nexus.core.service import Service
 from nexus.core.tx import Actor, Tenant, Tx
@@ -91,6 +91,7 @@ __all__ = [
     "answers",
     "case",
     "cast",
+    "day_start",
     "days",
     "delete",
     "exact",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -25,6 +26,12 @@ class Me:
     def covers(territory: Any) -> sa.ColumnElement[bool]:
         """Whether the territory in this column is one of the caller's, or below one of them."""
         return sa.type_coerce(territory, sa.Uuid()) == sa.any_(sa.cast(sa.bindparam("me_territories"), sa.ARRAY(sa.Uuid())))
+
+
+def day_start(day: dt.date, later: int = 0) -> sa.ColumnElement[dt.datetime]:
+    """The moment at which a day begins by the business's own clocks, or the day so many days later; in statements that the platform runs."""
+    midnight = sa.cast(sa.literal(day, sa.Date()), sa.DateTime()) + sa.cast(f"{later} days", sa.Interval())
+    return sa.func.timezone(sa.bindparam("here_time_zone", type_=sa.Text()), midnight)
 
 
 Condition = Callable[[type[Me]], sa.ColumnElement[bool]]

@@ -58,9 +58,9 @@ class Caller:
     key_id: UUID | None = None
 
     def values(self) -> dict[str, Any]:
-        """What is bound for conditions on the caller."""
+        """What is bound for conditions on the caller and on the business's days."""
         me = self.actor.id
-        return {"me_id": me, "me_teams": self.teams, "me_territories": self.territories, "me": me}
+        return {"me_id": me, "me_teams": self.teams, "me_territories": self.territories, "me": me, "here_time_zone": self.tenant.time_zone}
 
     def cause(self, correlation: str | None = None, causation: str | None = None) -> Cause:
         """The circumstances of one command, now."""

@@ -92,3 +92,11 @@ async def test_everything_here_takes_the_operators_key(nexus: Installation, meth
 
     assert (await nexus.ask(method, path, LEAST, token="nxo_" + "a" * 43))[0] == 401
     assert (await nexus.ask(method, path, LEAST, token=owner))[0] == 401
+
+
+@pytest.mark.parametrize("said", ["1", "yes", "", "True"])
+async def test_a_dry_run_that_is_said_otherwise_activates_nothing(nexus: Installation, said: str) -> None:
+    before = await _activations(nexus)
+    status, problem = await nexus.ask("POST", f"/api/v1/activate?dry_run={said}", {**LEAST, "slug": "said-otherwise"})
+    assert (status, [error["field"] for error in problem["errors"]]) == (422, ["dry_run"])
+    assert await _activations(nexus) == before

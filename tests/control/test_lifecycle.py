@@ -166,3 +166,15 @@ async def test_the_list_goes_on_where_it_ended(nexus: Installation) -> None:
     assert [one["slug"] for one in first["items"]] == ["list-a", "list-b"]
     assert [one["slug"] for one in second["items"]] == ["list-c"]
     assert status == 422
+
+
+@pytest.mark.parametrize(("query", "field"), [("state=nope", "state"), ("after=%00", "after"), ("state=%00", "state")])
+async def test_lists_refuse_what_no_tenant_has(nexus: Installation, query: str, field: str) -> None:
+    status, problem = await nexus.ask("GET", f"/api/v1/tenants?{query}")
+    assert (status, [error["field"] for error in problem["errors"]]) == (422, [field])
+
+
+async def test_no_tenant_is_named_by_what_cannot_be_a_name(nexus: Installation) -> None:
+    for method, path in (("GET", "\0"), ("POST", "\0/resume"), ("POST", "\0/owner-key")):
+        status, _ = await nexus.ask(method, f"/api/v1/tenants/{path}", {"reason": "x"} if method == "POST" else None)
+        assert status == 404

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from nexus.core import ColumnElement, Query, Rows, Sight, and_, answers, exact, extract, func, median, not_, select
+from nexus.core import ColumnElement, Query, Rows, Sight, and_, answers, day_start, exact, extract, func, median, not_, select
 from nexus.services.crm.entities import Activity, Lead, LeadSource, ResponseClock
 from nexus.services.crm.terms import ActivityStatus, ClockStatus, LeadStatus
 
@@ -16,7 +16,7 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 
 def _since(day: dt.date | None) -> list[ColumnElement[bool]]:
-    return [Lead.created_at >= dt.datetime.combine(day, dt.time(), dt.UTC)] if day else []
+    return [Lead.created_at >= day_start(day)] if day else []
 
 
 class LeadConversionTime(Query, frozen=True, kw_only=True):
@@ -114,7 +114,7 @@ def first_response(query: FirstResponse, sight: Sight) -> Rows:
     def counted(*of: ClockStatus) -> ColumnElement[int]:
         return func.count(ResponseClock.id).filter(ResponseClock.status.in_(of))
 
-    since = [ResponseClock.started_at >= dt.datetime.combine(query.since, dt.time(), dt.UTC)] if query.since else []
+    since = [ResponseClock.started_at >= day_start(query.since)] if query.since else []
     return (
         select(
             ResponseClock.owner_id,

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Literal
 from uuid import UUID
 
-from nexus.core import ColumnElement, Query, Rows, Sight, and_, answers, exact, func, or_, select
+from nexus.core import ColumnElement, Query, Rows, Sight, and_, answers, day_start, exact, func, or_, select
 from nexus.services.crm.entities import Competitor, Deal, Lead, LeadSource, LostReason
 from nexus.services.crm.terms import DealStatus, LeadStatus
 
@@ -61,9 +61,9 @@ def _grouping(by: str) -> tuple[ColumnElement[UUID | None], ColumnElement[str | 
 def _period(query: WinLoss) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if query.since is not None:
-        found.append(Deal.closed_at >= dt.datetime.combine(query.since, dt.time(), dt.UTC))
+        found.append(Deal.closed_at >= day_start(query.since))
     if query.until is not None:
-        found.append(Deal.closed_at < dt.datetime.combine(query.until + dt.timedelta(days=1), dt.time(), dt.UTC))
+        found.append(Deal.closed_at < day_start(query.until, 1))
     return found
 
 
@@ -95,4 +95,4 @@ def campaign_efficiency(query: CampaignEfficiency, sight: Sight) -> Rows:
     )
     if query.since is None:
         return rows
-    return rows.where(Lead.created_at >= dt.datetime.combine(query.since, dt.time(), dt.UTC))
+    return rows.where(Lead.created_at >= day_start(query.since))

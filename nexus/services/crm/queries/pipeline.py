@@ -9,7 +9,24 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from nexus.core import ColumnElement, Query, Rows, Sight, aliased, among, and_, answers, days, exact, func, median, not_, or_, select, sql
+from nexus.core import (
+    ColumnElement,
+    Query,
+    Rows,
+    Sight,
+    aliased,
+    among,
+    and_,
+    answers,
+    day_start,
+    days,
+    exact,
+    func,
+    median,
+    not_,
+    or_,
+    select,
+)
 from nexus.services.crm.entities import Deal, DealStage, Pipeline, Quota, StageChange
 from nexus.services.crm.rules.stages import CLOSING
 from nexus.services.crm.terms import DealStatus, ForecastCategory
@@ -90,9 +107,9 @@ def forecast_against_quota(query: ForecastAgainstQuota, sight: Sight) -> Rows:
 
 
 def _forecast(query: ForecastAgainstQuota, sight: Sight) -> Rows:
-    zone = sql("'UTC'")
-    closed = and_(Deal.status == DealStatus.WON, func.timezone(zone, Deal.closed_at) >= query.period_start)
-    closed = and_(closed, func.timezone(zone, Deal.closed_at) < query.period_end + dt.timedelta(days=1))
+    closed = and_(
+        Deal.status == DealStatus.WON, Deal.closed_at >= day_start(query.period_start), Deal.closed_at < day_start(query.period_end, 1)
+    )
     expected = and_(Deal.status == DealStatus.OPEN, Deal.expected_close.between(query.period_start, query.period_end))
 
     def open_in(category: ForecastCategory) -> ColumnElement[Decimal]:
@@ -135,7 +152,7 @@ def stage_conversion(query: StageConversion, sight: Sight) -> Rows:
     left = func.count(StageChange.id)
     moved = and_(StageChange.from_stage_id == DealStage.id, StageChange.from_status == DealStatus.OPEN, sight(StageChange))
     if query.since is not None:
-        moved = and_(moved, StageChange.left_at >= dt.datetime.combine(query.since, dt.time(), dt.UTC))
+        moved = and_(moved, StageChange.left_at >= day_start(query.since))
     advanced = func.count(StageChange.id).filter(on)
     rows = (
         select(

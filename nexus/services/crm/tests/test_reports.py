@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from decimal import Decimal
 from typing import Any
@@ -58,7 +59,8 @@ async def test_pipeline_by_stage_shows_empty_stages_and_leaves_out_what_has_no_r
 async def test_forecast_against_quota_is_exact_in_each_currency(crm: Harness, sales: Sales) -> None:
     ann, bob = uuid7(), uuid7()
     march: dict[str, Any] = {"period_start": dt.date(2026, 3, 1), "period_end": dt.date(2026, 3, 31)}
-    won = {"status": DealStatus.WON, "stage_id": sales.won.id, "closed_at": dt.datetime(2026, 3, 31, 23, 59, tzinfo=dt.UTC)}
+    midnight = dt.datetime(2026, 3, 31, 22, 59, tzinfo=dt.UTC)  # a minute before it, in Lagos
+    won = {"status": DealStatus.WON, "stage_id": sales.won.id, "closed_at": midnight}
     due = {"expected_close": dt.date(2026, 3, 20)}
     await crm.given(
         deal(sales, "300.00", owner_id=ann, **won),
@@ -74,7 +76,6 @@ async def test_forecast_against_quota_is_exact_in_each_currency(crm: Harness, sa
     )
 
     rows = {(row["owner_id"], row["currency"]): row for row in await crm.ask(ForecastAgainstQuota(**march))}
-
     assert set(rows) == {(str(ann), "NGN"), (str(bob), "NGN"), (None, "EUR")}
     first = rows[str(ann), "NGN"]
     assert [first[name] for name in ("won", "commit", "best_case", "pipeline", "weighted", "quota", "attained_percent")] == [
@@ -272,3 +273,22 @@ async def test_the_pipeline_is_the_sum_of_the_deals_that_the_caller_lists(
             cursor = f"&cursor={page['next_cursor']}"
         rows = await caller.ask(PipelineByStage())
         assert {row["stage_id"]: (row["deals"], Decimal(row["amount"])) for row in rows} == listed, role
+
+
+async def test_a_day_is_one_of_the_business(crm: Harness, sales: Sales) -> None:
+    """What is sold in New York on the evening of 31 March is sold in March, and counts for the quota of March."""
+    crm.caller = dataclasses.replace(crm.caller, tenant=dataclasses.replace(crm.caller.tenant, time_zone="America/New_York"))
+    evening, seller = dt.datetime(2026, 4, 1, 2, 30, tzinfo=dt.UTC), uuid7()  # 22:30 on 31 March
+    await crm.given(deal(sales, status=DealStatus.WON, closed_at=evening, owner_id=seller))
+    march, april = (dt.date(2026, 3, 1), dt.date(2026, 3, 31)), (dt.date(2026, 4, 1), dt.date(2026, 4, 30))
+
+    forecasts = [await crm.ask(ForecastAgainstQuota(period_start=first, period_end=last)) for first, last in (march, april)]
+    closed = [await crm.ask(WinLoss(since=first, until=last)) for first, last in (march, april)]
+
+    assert [[row["won"] for row in rows] for rows in forecasts] == [["100.00"], []]
+    assert [[row["won"] for row in rows] for rows in closed] == [[1], []]
+
+
+async def test_no_day_is_too_far_away(crm: Harness) -> None:
+    for path in ("win-loss?since=0001-01-01&until=9999-12-31", "forecast-against-quota?period_start=0001-01-01&period_end=9999-12-31"):
+        assert (await crm.api("GET", f"/api/v1/crm/reports/{path}")).json() == {"items": []}
