@@ -5,12 +5,13 @@ entities/      what it keeps                    parties, leads, deals, quotes, a
 flows.py       how it may change                lead, deal, quote, activity, call, response clock
 api/           what others may use              commands and events: the only door
 commands/      rules when asked                 one file per family: convert, merge, stages, quotes, scoring …
-reactions/     rules when told                 a new lead gets an owner, a clock and a score; how it ends teaches the score
+reactions/     rules when told                  a new lead gets an owner, a clock and a score; how it ends teaches the score
 rules/         what several of them share       business time, scorecards, conditions, duplicates
 queries/       reports                          pipeline, forecast, conversion, response times …
 policies.py    who may do and see what          admin, manager, representative, viewer
-console.py     how it is shown                  columns, forms, actions, dashboards
-seeds/         what a preset plants           the ground, and sample data on request
+seeds/         what a preset plants             the ground, and sample data on request
+
+What it does, and what waits for other services, is told in docs/services/crm.md.
 """
 
 from nexus.core import Service
