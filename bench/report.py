@@ -106,7 +106,7 @@ def others(found: Iterable[Other], title: str = "other jobs; medians") -> None:
 
 def demands(wanted: Iterable[Demand]) -> None:
     """Each demand: reached or not, and by how much."""
-    shown = Table(title="the demands of issue 2, section 7", title_justify="left")
+    shown = Table(title="what is demanded", title_justify="left")
     for name in ("demand", "wanted", "measured", ""):
         shown.add_column(name, justify="left" if name in ("demand", "") else "right")
     for one in wanted:

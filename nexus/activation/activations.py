@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from nexus.activation.allocation import NoRoom
 from nexus.activation.business import InvalidBusiness
 from nexus.activation.platform import Platform
 from nexus.activation.proof import new_secret
@@ -227,6 +228,8 @@ class Activations:
 
     def failure(self, record: ActivationRecord, view: dict[str, Any]) -> Problem:
         """What a caller that waited is told of an activation that did not come to be."""
+        if record.state == "rolled_back" and record.reason == NoRoom().detail:
+            return NoRoom()
         kind = ActivationStuck if record.state == "stuck" else ActivationFailed
         return kind(step=record.failed_step or "?", because=record.reason or "?", activation=view)
 

@@ -122,6 +122,7 @@ CREATE TABLE IF NOT EXISTS nexus_control.relocation (
 
 CREATE TABLE IF NOT EXISTS nexus_control.operator (
     key_hash bytea CONSTRAINT pk_operator PRIMARY KEY,
+    kept_in text NOT NULL DEFAULT '',  -- host and file; a new key in a file takes the place of the old one
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 from nexus.core.tokens import is_operator_key, new_operator_key, operator_hash
@@ -18,14 +19,18 @@ async def keep_operator_key(cells: Cells, file: Path) -> bool:
     """Make sure that the key in `file` is in force, making one where there is none; True if it was made now.
 
     Raises BadOperatorKey where the file holds something else. A file that was deleted or replaced gives a new key; the old one stops working.
+    Processes that share the databases and not the folder have a key each.
     """
     made, key = await asyncio.to_thread(_made_or_read, file)
     if not is_operator_key(key):
         raise BadOperatorKey(f"{file} does not hold an operator key (nxo_…); delete it to have a new one made")
-    digest = operator_hash(key)
+    digest, place = operator_hash(key), f"{socket.gethostname()}:{file}"
     async with await cells.control.owner() as connection, connection.transaction():
-        await connection.execute("DELETE FROM nexus_control.operator WHERE key_hash <> %s", (digest,))
-        await connection.execute("INSERT INTO nexus_control.operator (key_hash) VALUES (%s) ON CONFLICT DO NOTHING", (digest,))
+        await connection.execute("DELETE FROM nexus_control.operator WHERE key_hash <> %s AND kept_in = %s", (digest, place))
+        await connection.execute(
+            "INSERT INTO nexus_control.operator (key_hash, kept_in) VALUES (%s, %s) ON CONFLICT (key_hash) DO UPDATE SET kept_in = excluded.kept_in",
+            (digest, place),
+        )
     return made
 
 

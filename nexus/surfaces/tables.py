@@ -149,7 +149,9 @@ def search_vector(entity: type[Entity], without: frozenset[str] = frozenset()) -
 def _words_of(column: sa.Column[Any]) -> str:
     if facts(column).kind not in ("json", "tags"):
         return column.name
-    return f"""jsonb_path_query_array({column.name}, 'strict $.** ? (@.type() == "string")')::text"""
+    # most are empty, and then there is nothing to look for
+    strings = f"""jsonb_path_query_array({column.name}, 'strict $.** ? (@.type() == "string")')::text"""
+    return f"CASE WHEN {column.name} <> '[]'::jsonb THEN {strings} END"
 
 
 def full_table(entity: type[Entity]) -> AnyTable:

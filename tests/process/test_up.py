@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.conftest import Nexus, alive, below, until
+from tests.process.conftest import Nexus, alive, below, free_port, until
 
 CONTACT = {"name": "Ngozi", "email": "ngozi@example.com"}
 
@@ -97,7 +98,7 @@ def test_a_second_one_says_that_one_is_running(nexus: Nexus) -> None:
 
 def test_two_copies_run_beside_each_other(nexus: Nexus, tmp_path: Path) -> None:
     nexus.start()
-    other = Nexus(tmp_path / "other", nexus.port + 1)
+    other = Nexus(tmp_path / "other", free_port())
     other.folder.mkdir(mode=0o755)
     try:
         other.start()
@@ -158,7 +159,7 @@ def test_it_serves_a_database_given_by_url(nexus: Nexus, tmp_path: Path) -> None
     nexus.start()
     password = (nexus.folder / "data" / "postgres" / "password").read_text().strip()
     port = (nexus.folder / "data" / "postgres" / "port").read_text().strip()
-    other = Nexus(tmp_path / "other", nexus.port + 1)
+    other = Nexus(tmp_path / "other", free_port())
     other.folder.mkdir(mode=0o755)
     try:
         other.start("serve", "--target=all", NEXUS_DATABASE_URL=f"postgresql://nexus:{password}@127.0.0.1:{port}/postgres")
@@ -185,3 +186,26 @@ def test_a_database_that_is_not_there_is_named(nexus: Nexus) -> None:
     assert "The database cannot be reached" in nexus.said
     assert "secret" not in nexus.said
     assert "Traceback" not in nexus.said
+
+
+def test_two_processes_share_a_database_and_have_a_key_each(nexus: Nexus, tmp_path: Path) -> None:
+    key = nexus.start().activate()
+    postgres, roles = nexus.folder / "data" / "postgres", json.loads((nexus.folder / "data" / "roles.json").read_text())
+    password, port = (postgres / "password").read_text().strip(), (postgres / "port").read_text().strip()
+    other = Nexus(tmp_path / "other", free_port())
+    other.folder.mkdir(mode=0o755)
+    try:
+        other.start(
+            "serve",
+            "--target=api",
+            NEXUS_DATABASE_URL=f"postgresql://nexus:{password}@127.0.0.1:{port}/nexus",
+            NEXUS_OWNER_PASSWORD=roles["owner"],
+            NEXUS_APP_PASSWORD=roles["app"],
+        )
+        for one in (nexus, other):
+            assert nexus.ask("GET", "/api/v1/tenants", token=one.key)[0] == 200
+            assert other.ask("GET", "/api/v1/tenants", token=one.key)[0] == 200
+        assert other.ask("POST", "/api/v1/crm/contacts", CONTACT, token=key)[0] == 201
+        assert names(nexus, key) == {"Ngozi"}
+    finally:
+        assert other.stop() == 0

@@ -1,4 +1,4 @@
-"""How often a request goes to the database, counted by the engine: what the budget of issue 2 allows, and not once more."""
+"""How often a request goes to the database, counted by the engine: what the budget allows, and not once more."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -27,6 +27,8 @@ _SETTINGS: Final = {
     "max_connections": "80",
     "shared_buffers": "256MB",
     "jit": "off",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "on",  # most of what a small write logs are whole pages touched for the first time after a checkpoint
     "max_locks_per_transaction": "512",
     "log_destination": "stderr",
     "log_min_messages": "warning",

@@ -69,7 +69,13 @@ class Contact(Owned):
 
     __table_args__ = (
         *sparse("crm_contact", "owner_id", "team_id", "territory_id", "account_id", "email", "phone"),
-        Index("ix_crm_contact_more_emails", "more_emails", postgresql_using="gin", postgresql_ops={"more_emails": "jsonb_path_ops"}),
+        Index(
+            "ix_crm_contact_more_emails",
+            "more_emails",
+            postgresql_using="gin",
+            postgresql_ops={"more_emails": "jsonb_path_ops"},
+            postgresql_where=sql("more_emails <> '[]'::jsonb"),
+        ),
     )
     merges: ClassVar[bool] = True
     alike: ClassVar[Mapping[str, str]] = {"email": "email", "phone": "phone"}

@@ -203,7 +203,7 @@ CREATE TABLE {s}.crm_account (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, '') || ' ' || coalesce(legal_name, '') || ' ' || coalesce(domain, '') || ' ' || coalesce(jsonb_path_query_array(also_known_as, 'strict $.** ? (@.type() == "string")')::text, ''), '@./_-+:&~<>', '           '))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, '') || ' ' || coalesce(legal_name, '') || ' ' || coalesce(domain, '') || ' ' || coalesce(CASE WHEN also_known_as <> '[]'::jsonb THEN jsonb_path_query_array(also_known_as, 'strict $.** ? (@.type() == "string")')::text END, ''), '@./_-+:&~<>', '           '))) STORED,
 	CONSTRAINT pk_crm_account PRIMARY KEY (id),
 	CONSTRAINT ck_crm_account_annual_revenue_least CHECK (annual_revenue >= 0),
 	CONSTRAINT ck_crm_account_annual_revenue_scale CHECK (annual_revenue = round(annual_revenue, nexus_cell.currency_scale(currency))),
@@ -352,7 +352,7 @@ CREATE TABLE {s}.crm_contact (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, '') || ' ' || coalesce(email, '') || ' ' || coalesce(jsonb_path_query_array(more_emails, 'strict $.** ? (@.type() == "string")')::text, '') || ' ' || coalesce(jsonb_path_query_array(also_known_as, 'strict $.** ? (@.type() == "string")')::text, ''), '@./_-+:&~<>', '           '))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, '') || ' ' || coalesce(email, '') || ' ' || coalesce(CASE WHEN more_emails <> '[]'::jsonb THEN jsonb_path_query_array(more_emails, 'strict $.** ? (@.type() == "string")')::text END, '') || ' ' || coalesce(CASE WHEN also_known_as <> '[]'::jsonb THEN jsonb_path_query_array(also_known_as, 'strict $.** ? (@.type() == "string")')::text END, ''), '@./_-+:&~<>', '           '))) STORED,
 	CONSTRAINT pk_crm_contact PRIMARY KEY (id),
 	CONSTRAINT fk_crm_contact_account_id FOREIGN KEY(account_id) REFERENCES {s}.crm_account (id),
 	CONSTRAINT fk_crm_contact_territory_id FOREIGN KEY(territory_id) REFERENCES {s}.crm_territory (id)
@@ -360,7 +360,7 @@ CREATE TABLE {s}.crm_contact (
 CREATE INDEX ix_crm_contact_account_id ON {s}.crm_contact (account_id) WHERE account_id IS NOT NULL;
 CREATE INDEX ix_crm_contact_email ON {s}.crm_contact (email) WHERE email IS NOT NULL;
 CREATE INDEX ix_crm_contact_external_refs ON {s}.crm_contact USING gin (external_refs jsonb_path_ops) WHERE external_refs <> '{}';
-CREATE INDEX ix_crm_contact_more_emails ON {s}.crm_contact USING gin (more_emails jsonb_path_ops);
+CREATE INDEX ix_crm_contact_more_emails ON {s}.crm_contact USING gin (more_emails jsonb_path_ops) WHERE more_emails <> '[]'::jsonb;
 CREATE INDEX ix_crm_contact_owner_id ON {s}.crm_contact (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX ix_crm_contact_phone ON {s}.crm_contact (phone) WHERE phone IS NOT NULL;
 CREATE INDEX ix_crm_contact_search ON {s}.crm_contact USING gin (search);

@@ -13,7 +13,7 @@ from nexus.core import ColumnElement, Percent, Query, Rows, Sight, aliased, and_
 from nexus.core.entity import TENANT, table_of
 from nexus.services.crm.entities import Account, Contact
 from nexus.services.crm.rules.duplicates import ALIKE, Evidence, likeness, reasons, score, shared, trigrams
-from nexus.services.crm.rules.matching import SHARED, key_of
+from nexus.services.crm.rules.matching import SHARED, key_of, some_emails
 
 Count = Annotated[int, Meta(ge=1, le=1000)]
 
@@ -57,7 +57,7 @@ def duplicate_contacts(query: DuplicateContacts, sight: Sight) -> Rows:
     one = select(Contact.id, Contact.email, Contact.account_id, *known).where(*live, taken).limit(2 * query.newest).cte("one")
     exact = or_(
         Contact.email == func.any(one.c.addresses),
-        Contact.more_emails.op("@>")(sql("jsonb_build_array(jsonb_build_object('address', one.email))")),
+        and_(some_emails(), Contact.more_emails.op("@>")(sql("jsonb_build_array(jsonb_build_object('address', one.email))"))),
         Contact.phone == func.any(one.c.numbers),
         _finds(Contact, one.c.words),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from nexus.core import ColumnElement, Value, case, func, or_, select, sql
+from nexus.core import ColumnElement, Value, and_, case, func, or_, select, sql
 from nexus.services.crm.entities import Account, Contact
 from nexus.services.crm.entities.parties import DOMAIN
 
@@ -38,7 +38,13 @@ class Party(Value, frozen=True, kw_only=True):
 
 def has_email(address: str) -> ColumnElement[bool]:
     """The contact has this address, as the primary or a further one."""
-    return or_(Contact.email == address, Contact.more_emails.contains([{"address": address}]))
+    further = Contact.more_emails.contains([{"address": address}])
+    return or_(Contact.email == address, and_(some_emails(), further))
+
+
+def some_emails() -> ColumnElement[bool]:
+    """The contact has further addresses: what the index of them says of its rows, so that a condition beside this one uses it."""
+    return Contact.more_emails != sql("'[]'::jsonb")
 
 
 def name_key(name: str) -> str:
