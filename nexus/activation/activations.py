@@ -23,6 +23,7 @@ from nexus.core.ids import uuid7
 from nexus.core.problem import Conflict, Invalid, KeyReused, Malformed, NotFound, Problem
 from nexus.engines.oltp import Statement, UniqueViolation
 from nexus.surfaces.sql import encode
+from nexus.surfaces.wire import refuse_nul
 
 KEY_HOURS: Final = 24.0
 """How long an Idempotency-Key stands for what it was used for."""
@@ -282,6 +283,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
         raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
     if not isinstance(found, dict):
         raise Malformed(reason='The body is an object such as {"name": "Ade Bakery", "country": "NG", "owner": {"name": …, "email": …}}.')
+    refuse_nul(found, "")
     return cast(dict[str, Any], found)
 
 

@@ -24,6 +24,7 @@ from nexus.activation.store import ActivationRecord
 from nexus.activation.tenants import HOLD_DAYS, STATES, Tenants
 from nexus.core.problem import FieldError, Invalid, NotFound
 from nexus.core.values import Line
+from nexus.surfaces.refusals import NO_NUL
 from nexus.surfaces.rest import MethodNotAllowed
 from nexus.surfaces.rest.message import JSON, Header, Response
 from nexus.surfaces.wire import decode
@@ -156,11 +157,10 @@ class ControlApi:
         _allow(raw, "GET")
         await self._platform.principals.operator(raw.token())
         given = _parameters(raw, "state", "after", "limit")
-        limit = given.get("limit", "100")
-        if not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE:
+        limit, state = given.get("limit", "100"), given.get("state")
+        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= MAX_PAGE:
             raise Invalid.of(FieldError("limit", f"is a number from 1 to {MAX_PAGE}"))
-        state = given.get("state")
-        if state is not None and state not in STATES:
+        if state not in (None, *STATES):
             raise Invalid.of(FieldError("state", f"is one of {', '.join(STATES)}"))
         items = await self._tenants.list(state=state, after=given.get("after", ""), limit=int(limit))
         return _json(200, {"items": items, "next_after": items[-1]["slug"] if len(items) == int(limit) else None})
@@ -209,11 +209,11 @@ def _parameters(raw: Raw, *known: str) -> dict[str, str]:
         given = dict(parse_qsl(raw.query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20))
     except (UnicodeDecodeError, ValueError) as error:
         raise Invalid.of(FieldError("query", f"cannot be read: {error}")) from None
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             raise Invalid.of(FieldError(name, f"is not a parameter here; there are {', '.join(known)}"))
-        if "\0" in given[name]:
-            raise Invalid.of(FieldError(name, "text cannot hold the character U+0000; leave it out"))
+        if "\0" in value:
+            raise Invalid.of(FieldError(name, NO_NUL))
     return given
 
 

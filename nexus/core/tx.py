@@ -85,6 +85,10 @@ class Tx(ABC):
         """Forbidden (403) unless the caller has this permission too, such as `crm.lead:assign`; for a command whose fields decide what it does."""
 
     @abstractmethod
+    def holds(self, scope: str) -> bool:
+        """Whether the credential that asks is scoped for all that this scope allows; the system itself holds everything."""
+
+    @abstractmethod
     def add(self, entity: N) -> N:
         """Keep a new record."""
 

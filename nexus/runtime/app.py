@@ -185,6 +185,8 @@ class App:
             return Response(500, body, [PROBLEM])
 
     async def _dispatch(self, raw: Raw) -> Response:
+        if "\0" in raw.path:  # nothing is called so, and no database could be asked for it
+            raise NotFound(kind="path", id=raw.path)
         page = self._page(raw.path)
         if page is not None:
             return await page(raw)

@@ -19,6 +19,7 @@ from sqlalchemy.sql.dml import Delete, Update
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.message import HANDLERS, Command, Event, Rows
+from nexus.core.policy import matches
 from nexus.core.problem import Forbidden, NotFound, Problem
 from nexus.core.tx import Actor, Tenant, Tx
 from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Statement, Transaction
@@ -191,6 +192,9 @@ class UnitOfWork(Tx):
     def need(self, permission: str) -> None:
         if self.rights is not None:
             self.rights.need(permission)
+
+    def holds(self, scope: str) -> bool:
+        return self.rights is None or any(matches(own, scope) for own in self.rights.scopes)
 
     def add(self, entity: N) -> N:
         self._new.append(entity)

@@ -35,7 +35,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, parts: bool = False
     try:
         read = decoder.decode(body)
         if b"\\u0000" in body and not parts:
-            _refuse_nul(msgspec.json.decode(body), "")
+            refuse_nul(msgspec.json.decode(body), "")
         return read
     except msgspec.ValidationError as error:
         raise Invalid.of(field_error(error, decoder.type)) from None
@@ -43,7 +43,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, parts: bool = False
         raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
 
 
-def _refuse_nul(value: Any, path: str) -> None:
+def refuse_nul(value: Any, path: str) -> None:
     """PostgreSQL keeps every character but U+0000, in a name of an object too."""
     match value:
         case str():
@@ -51,11 +51,11 @@ def _refuse_nul(value: Any, path: str) -> None:
                 raise Invalid.of(FieldError(path, NO_NUL))
         case list():
             for place, one in enumerate(cast(list[object], value)):
-                _refuse_nul(one, f"{path}[{place}]")
+                refuse_nul(one, f"{path}[{place}]")
         case dict():
             for name, one in cast(dict[str, Any], value).items():
-                _refuse_nul(name, path)
-                _refuse_nul(one, f"{path}.{name}".removeprefix("."))
+                refuse_nul(name, path)
+                refuse_nul(one, f"{path}.{name}".removeprefix("."))
         case _:
             pass
 

@@ -100,3 +100,28 @@ async def test_a_dry_run_that_is_said_otherwise_activates_nothing(nexus: Install
     status, problem = await nexus.ask("POST", f"/api/v1/activate?dry_run={said}", {**LEAST, "slug": "said-otherwise"})
     assert (status, [error["field"] for error in problem["errors"]]) == (422, ["dry_run"])
     assert await _activations(nexus) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("GET", "/api/v1/tenants?limit=%C2%B2", None, "limit"),
+        ("GET", "/api/v1/tenants?limit=" + "9" * 5000, None, "limit"),
+        ("GET", "/api/v1/tenants?state=%00", None, "state"),
+        ("GET", "/api/v1/tenants?state=asleep", None, "state"),
+        ("GET", "/api/v1/tenants?after=%00", None, "after"),
+        ("GET", "/api/v1/tenants/%00", None, None),
+        ("POST", "/api/v1/tenants/%00/suspend", {"reason": "x"}, None),
+        ("POST", "/api/v1/activate", {**LEAST, "describe": "a\0b"}, "describe"),
+        ("POST", "/api/v1/activate?dry_run=true", {**LEAST, "describe": "a\0b"}, "describe"),
+        ("POST", "/api/v1/activate", {**LEAST, "owner": {**LEAST["owner"], "phone": "\0"}}, "owner.phone"),
+    ],
+)
+async def test_what_the_database_could_not_be_asked_is_refused_before(
+    nexus: Installation, method: str, path: str, body: Any, field: str | None
+) -> None:
+    before = await nexus.traces()
+    status, said = await nexus.ask(method, path.replace("%00", "\0") if field is None else path, body)
+    assert status == (404 if field is None else 422), said
+    assert field is None or [error["field"] for error in said["errors"]] == [field]
+    assert await nexus.traces() == before

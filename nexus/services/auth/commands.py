@@ -126,6 +126,10 @@ async def create_api_key(cmd: CreateApiKey, tx: Tx) -> NewApiKey:
         raise Invalid.of(FieldError("user_id", "is required"))
     if user_id != tx.actor.id:
         await _as_owner(tx)
+    if wider := [
+        FieldError(f"scopes[{n}]", "is more than this credential may do itself") for n, one in enumerate(cmd.scopes) if not tx.holds(one)
+    ]:
+        raise Invalid.of(*wider)
     user = await tx.get(User, user_id)
     key = tx.add(
         ApiKey(name=cmd.name, user_id=user.id, prefix="", secret_hash="", scopes=sorted(set(cmd.scopes)), expires_at=cmd.expires_at)
@@ -139,6 +143,9 @@ async def renew_api_key(cmd: RenewApiKey, tx: Tx) -> NewApiKey:
     key = await tx.get(ApiKey, cmd.api_key_id, lock=True)
     if key.user_id != tx.actor.id:
         await _as_owner(tx)
+    for scope in key.scopes:  # its new secret is told to whoever asks
+        if not tx.holds(scope):
+            raise Forbidden(permission=scope)
     if key.revoked_at is not None:
         raise KeyRevoked()
     tx.emit(ApiKeyRenewed(api_key_id=key.id, user_id=key.user_id))
