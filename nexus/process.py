@@ -59,7 +59,10 @@ class Ready:
 
     url: str
     seconds: float
-    key_file: Path
+    serves: bool
+    """Whether it answers the API and the pages; every process answers about its health."""
+    key_file: Path | None
+    """Where the operator's key is kept; None where that is another process's folder."""
     new_key: str | None
     """The operator's key, if it was made just now: shown this once."""
     findings: list[str]
@@ -160,11 +163,13 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
         running_at(url)
         async with node_of(settings) as (node, findings):
             key_file = settings.folder / "operator.key"
-            made = await keep_operator_key(node.cells, key_file)
+            serves = TARGETS[target].serves
+            made = serves and await keep_operator_key(node.cells, key_file)  # who answers no operator puts no key in force
             await node.migrator.run()
 
             def ready() -> None:
-                say(Ready(url, time.monotonic() - began, key_file, key_file.read_text().strip() if made else None, findings))
+                kept = key_file if serves and key_file.exists() else None
+                say(Ready(url, time.monotonic() - began, serves, kept, key_file.read_text().strip() if made else None, findings))
 
             async with _working(settings, node, TARGETS[target], url) as app:
                 gc.collect()

@@ -72,13 +72,9 @@ def welcome(ready: Ready) -> None:
     out = Console(highlight=False)
     out.print(f"\n[bold]NEXUS is running[/] [dim](ready in {ready.seconds:.1f} s; Ctrl-C stops it)[/]\n")
     table = Table.grid(padding=(0, 3))
-    for name, where in (
-        ("Activate a business", f"{ready.url}/"),
-        ("API", f"{ready.url}/api/v1"),
-        ("API reference", f"{ready.url}/docs"),
-        ("Health", f"{ready.url}/readyz"),
-        ("Operator key", str(ready.key_file)),
-    ):
+    served = [("Activate a business", f"{ready.url}/"), ("API", f"{ready.url}/api/v1"), ("API reference", f"{ready.url}/docs")]
+    kept = [("Operator key", str(ready.key_file))] if ready.key_file else []
+    for name, where in [*(served if ready.serves else []), ("Health", f"{ready.url}/readyz"), *kept]:
         table.add_row(f"  {name}", f"[cyan]{where}[/]")
     out.print(table)
     if ready.new_key:
