@@ -89,7 +89,7 @@ def test_nothing_acknowledged_is_lost_and_the_log_has_everything_once_and_in_ord
             goal = sum(client.answered for client in clients) + CLIENTS * WRITES
             until(lambda: bool(failures) or sum(client.answered for client in clients) >= goal, "the clients get on")  # noqa: B023
             assert not failures, failures
-            _kill(nexus, process=round % 2 == 0)
+            kill(nexus, process=round % 2 == 0)
         until(nexus.ready, "it is ready at last")
     finally:
         stop.set()
@@ -103,7 +103,7 @@ def test_nothing_acknowledged_is_lost_and_the_log_has_everything_once_and_in_ord
     _told(nexus, expected)
 
 
-def _kill(nexus: Nexus, *, process: bool) -> None:
+def kill(nexus: Nexus, *, process: bool) -> None:
     server = _server(nexus)
     if process:
         nexus.stop(signal.SIGKILL)
@@ -122,14 +122,14 @@ def _server(nexus: Nexus) -> int:
         return 0
 
 
-def _connection(nexus: Nexus) -> psycopg.Connection[tuple[Any, ...]]:
+def connect(nexus: Nexus) -> psycopg.Connection[tuple[Any, ...]]:
     postgres = nexus.folder / "data" / "postgres"
     password, port = (postgres / "password").read_text().strip(), (postgres / "port").read_text().strip()
     return psycopg.connect(f"postgresql://nexus:{password}@127.0.0.1:{port}/nexus", autocommit=True)
 
 
 def _lag(nexus: Nexus) -> int:
-    with _connection(nexus) as connection:
+    with connect(nexus) as connection:
         row = connection.execute("SELECT count(*) FROM nexus_cell.journal").fetchone()
         assert row is not None
         count: int = row[0]
@@ -138,7 +138,7 @@ def _lag(nexus: Nexus) -> int:
 
 def _kept(nexus: Nexus, expected: dict[str, int]) -> None:
     """Every acknowledged version is there. A record may be one ahead: the answer to its last change was cut off."""
-    with _connection(nexus) as connection:
+    with connect(nexus) as connection:
         (schema,) = connection.execute(
             "SELECT nspname FROM pg_namespace n JOIN nexus_control.tenant t ON nspname = 't_' || replace(t.id::text, '-', '')"
         ).fetchone() or ("",)
@@ -149,7 +149,7 @@ def _kept(nexus: Nexus, expected: dict[str, int]) -> None:
 
 def _told(nexus: Nexus, expected: dict[str, int]) -> None:
     """The log is without a gap, and tells of each contact once that it was created and then of each version, in order."""
-    with _connection(nexus) as connection:
+    with connect(nexus) as connection:
         events = connection.execute("SELECT position, topic, envelope FROM nexus_cell.event ORDER BY position").fetchall()
         verbs: dict[str, list[tuple[str, int]]] = defaultdict(list)
         for _, topic, envelope in events:
@@ -165,7 +165,7 @@ def _told(nexus: Nexus, expected: dict[str, int]) -> None:
 async def test_the_audit_chains_hold_after_it(nexus: Nexus) -> None:
     nexus.start().activate()
     for _ in range(3):
-        _kill(nexus, process=True)
+        kill(nexus, process=True)
     until(lambda: _lag(nexus) == 0, "everything has been moved")
     postgres = nexus.folder / "data" / "postgres"
     password, port = (postgres / "password").read_text().strip(), (postgres / "port").read_text().strip()
