@@ -23,6 +23,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 API: Final = "/api/v1/"
+PATIENCE: Final = 30.0
+"""Seconds in which the next part of a body must come."""
 _CORRELATION = re.compile(rb"^[A-Za-z0-9._:-]{1,128}$")
 _PROCESS: Final = uuid7().hex
 _numbers: Final = itertools.count(1)
@@ -43,7 +45,7 @@ Mounted: TypeAlias = list[tuple[str, Callable[["Raw"], Awaitable["Response"]]]]
 class Raw:
     """A request before anyone knows who sends it."""
 
-    __slots__ = ("_limit", "_receive", "correlation", "headers", "method", "path", "query")
+    __slots__ = ("_arrived", "_limit", "_receive", "correlation", "headers", "method", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
         self.method: str = scope["method"]
@@ -54,12 +56,14 @@ class Raw:
         self.correlation = given.decode() if _CORRELATION.match(given) else f"{_PROCESS}-{next(_numbers):x}"
         self._receive = receive
         self._limit = limit
+        self._arrived: bool = scope.get("arrived", False)
 
-    async def body(self) -> bytes:
-        """All of the body. TooLarge (413) past the limit, without reading the rest."""
+    async def body(self, limit: int | None = None) -> bytes:
+        """All of the body. TooLarge (413) past the limit, this one or the installation's, without reading the rest."""
+        self._limit = min(self._limit, limit or self._limit)
         length = self.headers.get(b"content-length", b"0")
         self._within_limit(int(length) if length.isdigit() else 0)
-        message = await self._receive()
+        message = await (self._receive() if self._arrived else self._next())
         body: bytes = message.get("body", b"")
         self._within_limit(len(body))
         if not message.get("more_body", False):
@@ -79,11 +83,19 @@ class Raw:
         """The body as it arrives, of any size."""
         more = True
         while more:
-            message = await self._receive()
+            message = await self._next()
             if message["type"] == "http.disconnect":
                 raise Malformed(reason="The connection ended before the body did.")
             more = message.get("more_body", False)
             yield message.get("body", b"")
+
+    async def _next(self) -> MutableMapping[str, Any]:
+        """The next part of the body. Malformed (400) where it does not come."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._receive()
+        except TimeoutError:
+            raise Malformed(reason=f"The body stopped coming for {PATIENCE:.0f} seconds.") from None
 
     def listen(self, receive: Receive) -> None:
         """Whoever has read the body hears elsewhere that the client goes away."""

@@ -20,6 +20,10 @@ __all__ = ["Connection"]
 
 SMALL: Final = 64 * 1024
 """Bytes of a body that is waited for before the request begins."""
+HEAD: Final = 64 * 1024
+"""Bytes of a head that come after the piece it begins in."""
+ARRIVAL: Final = 30.0
+"""Seconds in which a request must have come, so that nobody holds connections by sending nothing, or a byte now and then."""
 
 
 class _Brief(RequestResponseCycle):
@@ -45,8 +49,42 @@ class Connection(HttpToolsProtocol):
     _parts: list[bytes]
     _idle_since: float | None = None
     """When the last response was complete; None while there is something to answer."""
+    _arriving: bool = False
+    """A request has begun to come and cannot be begun to be answered yet."""
+    _begun: float | None = None
+    """When that was, once it has come in more than one piece."""
+    _coming: int = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait(self.loop.time() + ARRIVAL)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._arriving:
+            self._still_arriving(len(data))
+
+    def _still_arriving(self, size: int) -> None:
+        if self._begun is None:
+            self._begun, self._coming = self.loop.time(), 0
+        else:
+            self._coming += size
+        if self._coming > HEAD + SMALL and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+        else:
+            self._wait(self._begun + ARRIVAL)
+
+    def _wait(self, until: float) -> None:
+        """Close the connection at that time, unless a request has come."""
+        self._idle_since = until - self.timeout_keep_alive
+        task = self.timeout_keep_alive_task
+        if task is None or task.when() > until:
+            if task is not None:
+                task.cancel()
+            self.timeout_keep_alive_task = self.loop.call_at(until, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
+        self._arriving = True
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -75,6 +113,7 @@ class Connection(HttpToolsProtocol):
         return size if size <= SMALL and self.url[:1] == b"/" and self.parser.get_http_version() == "1.1" else None
 
     def _long_way(self) -> None:
+        self._arriving, self._begun = False, None
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
@@ -95,12 +134,14 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     def _begin(self, brief: _Brief, body: bytes) -> None:
+        self._arriving, self._begun = False, None
         path, _, query = self.url.partition(b"?")
         scope = {
             "method": self.parser.get_method().decode("ascii"),
             "path": unquote(path.decode("ascii")),
             "query_string": query,
             "headers": self.headers,
+            "arrived": True,
         }
 
         async def receive() -> dict[str, Any]:
@@ -156,13 +197,12 @@ class Connection(HttpToolsProtocol):
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._wait(self.loop.time() + self.timeout_keep_alive if self._begun is None else self._begun + ARRIVAL)
 
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
-        if self._idle_since is None:
+        answering = self._brief is None and self.cycle is not None and not self.cycle.response_complete
+        if self._idle_since is None or answering:
             return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:

@@ -11,6 +11,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from nexus.runtime import app as app_module
+from nexus.runtime import connection as connection_module
 from nexus.runtime.app import App, Raw
 from nexus.runtime.connection import SMALL, Connection
 from nexus.surfaces.calling import Caller
@@ -242,3 +244,36 @@ async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(site: Site) ->
         await site.ask(get("/echo?b"))
     site.go.set()
     assert (await asked).endswith(b"at last")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [[b""], [b"GET /ec"], [get("/echo"), b"GET /ec", b"ho HTTP/1.1\r\n"], [get("/echo", "Content-Length: 9", method="POST") + b"ab"]],
+)
+async def test_a_request_that_does_not_come_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]) -> None:
+    monkeypatch.setattr(connection_module, "ARRIVAL", 0.05)
+    said = await site.ask(*pieces)
+    assert said.endswith(b"GET /echo ") if len(pieces) > 1 else said == b""
+
+
+async def test_a_head_without_end_is_refused(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"GET /echo HTTP/1.1\r\nX: ")
+    async with asyncio.timeout(10):
+        while not any(getattr(one, "_begun", None) for one in site.state.connections):
+            await asyncio.sleep(0)
+        writer.write(b"a" * (connection_module.HEAD + SMALL + 1))
+        said = await reader.read()
+    writer.close()
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert site.asked == []
+    assert (await site.ask(get("/echo?next", f"X: {'a' * 50_000}", CLOSE))).endswith(b"GET /echo next")
+
+
+@pytest.mark.parametrize("head", ["Transfer-Encoding: chunked", f"Content-Length: {SMALL + 1}"])
+async def test_a_body_that_stops_coming_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+    monkeypatch.setattr(app_module, "PATIENCE", 0.05)
+    site.config.timeout_keep_alive = 0
+    said = await site.ask(get("/echo", head, method="POST") + b"2\r\nab\r\n")
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"stopped coming" in said

@@ -29,7 +29,7 @@ class Asked(Protocol):
     query: bytes
     headers: dict[bytes, bytes]
 
-    async def body(self) -> bytes: ...
+    async def body(self, limit: int | None = None) -> bytes: ...
 
 
 def api_document(services: Mapping[str, Service], name: str | None = None) -> dict[str, Any]:

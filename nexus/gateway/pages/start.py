@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from nexus.activation.describe import Proposal, describe
-from nexus.core.problem import FieldError, Invalid, Malformed, Problem, TooLarge, Unauthenticated
+from nexus.core.problem import FieldError, Invalid, Malformed, Problem, Unauthenticated
 from nexus.gateway.pages.answers import NO_STORE, SAFE, html, only, wants_html
 from nexus.gateway.pages.documents import Asked
 from nexus.gateway.pages.start_form import FIELDS, Filled
@@ -35,7 +35,7 @@ class _Call:
         self._business = business
         self._key = key
 
-    async def body(self) -> bytes:
+    async def body(self, limit: int | None = None) -> bytes:
         return msgspec.json.encode(self._business)
 
     def token(self) -> str:
@@ -56,7 +56,7 @@ class Start:
         only(raw.method, "GET", "HEAD", "POST")
         if raw.method != "POST":
             return html(asking(Filled()), 200, NO_STORE)
-        given = _form(raw, await raw.body())
+        given = _form(raw, await raw.body(LONGEST_FORM))
         if given.get("do") == "suggest":
             return await _suggested(raw, given)
         return await self._activated(given)
@@ -77,8 +77,6 @@ def _form(raw: Asked, body: bytes) -> dict[str, str]:
     """The fields of a form. Malformed (400) where it is none."""
     if raw.headers.get(b"content-type", b"").partition(b";")[0].strip() != b"application/x-www-form-urlencoded":
         raise Malformed(reason="This page takes a form (application/x-www-form-urlencoded); the API is at /api/v1/activate.")
-    if len(body) > LONGEST_FORM:
-        raise TooLarge(what="The form", limit=f"{LONGEST_FORM:,} bytes")
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except (UnicodeDecodeError, ValueError) as error:
