@@ -102,6 +102,7 @@ class Principals:
         self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
         self._evictions = 0
         self._operators: frozenset[str] = frozenset()
+        self._operators_until = 0.0
 
     async def of(self, token: str) -> Principal:
         """The principal of an API key.
@@ -143,11 +144,12 @@ class Principals:
     async def operator(self, token: str) -> None:
         """Raises Unauthenticated (401) unless this is the operator's key."""
         digest = operator_hash(token).hex() if is_operator_key(token) else ""
-        if digest in self._operators:
+        if digest in self._operators and self._operators_until > time.monotonic():
             return
         if digest:
             (result,) = await self._cells.control.oltp.run(None, (_OPERATORS, []))
             self._operators = frozenset((row[0] or b"").decode() for row in result.rows)
+            self._operators_until = time.monotonic() + self._ttl
         if digest not in self._operators:
             raise Unauthenticated(reason="This takes the operator's key (nxo_…), which is kept in operator.key of the data folder.")
 

@@ -178,3 +178,18 @@ async def test_no_tenant_is_named_by_what_cannot_be_a_name(nexus: Installation) 
     for method, path in (("GET", "\0"), ("POST", "\0/resume"), ("POST", "\0/owner-key")):
         status, _ = await nexus.ask(method, f"/api/v1/tenants/{path}", {"reason": "x"} if method == "POST" else None)
         assert status == 404
+
+
+async def test_an_operators_key_that_was_replaced_is_forgotten(nexus: Installation) -> None:
+    from nexus.core.problem import Unauthenticated
+    from nexus.core.tokens import new_operator_key, operator_hash
+    from nexus.runtime.principals import Principals
+
+    elsewhere = Principals(nexus.cells, nexus.node.directory, ttl=0)
+    key = new_operator_key()
+    await nexus.rows("INSERT INTO nexus_control.operator (key_hash, kept_in) VALUES (%s, 'a test') RETURNING 1", operator_hash(key))
+    await elsewhere.operator(key)
+    await nexus.rows("DELETE FROM nexus_control.operator WHERE kept_in = 'a test' RETURNING 1")
+    with pytest.raises(Unauthenticated):
+        await elsewhere.operator(key)
+    await elsewhere.operator(nexus.operator)
