@@ -32,6 +32,7 @@ _SETTINGS: Final = {
     "max_locks_per_transaction": "512",
     "log_destination": "stderr",
     "log_min_messages": "warning",
+    "log_error_verbosity": "terse",  # the details of a refusal quote the row that was refused
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
@@ -172,8 +173,7 @@ class EmbeddedPostgres:
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         process: subprocess.Popen[bytes]
-        log = (self.folder / "postgres.log").open("ab")
-        with log:
+        with _private_log(self.folder / "postgres.log") as log:
             process = subprocess.Popen[bytes](
                 command,
                 stdout=log,
@@ -279,6 +279,13 @@ def _write_private(file: Path, text: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="ascii") as out:
         out.write(text)
+
+
+def _private_log(file: Path) -> IO[bytes]:
+    """Open a log to write on, for its owner alone, also where it was there before."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return open(descriptor, "ab")
 
 
 def _is_server_of(pid: int, data: Path) -> bool:
