@@ -47,6 +47,7 @@ from nexus.core.values import (
     exact,
     median,
     sql,
+    time_zone,
 )
 
 __all__ = [
@@ -109,6 +110,7 @@ __all__ = [
     "role",
     "select",
     "sql",
+    "time_zone",
     "union_all",
     "update",
     "uuid7",

@@ -1,6 +1,6 @@
 """Field constructors: `name: Mapped[str] = f.text(200, search=True)`.
 
-Every constructor takes the same facts (`label`, `help`, `pii`, `sensitive`, `search`, `unique`, `default`, `read_only`, `once`); they ride on `Column.info` and
+Every constructor takes the same facts (`label`, `help`, `pii`, `sensitive`, `search`, `unique`, `default`, `read_only`, `once`, `check`); they ride on `Column.info` and
 every surface is derived from them. A field whose default is None is optional; one without a default is required.
 """
 
@@ -49,6 +49,8 @@ class Facts:
     max_length: int | None = None
     ge: float | None = None
     le: float | None = None
+    check: Callable[[str], None] | None = None
+    """What a text must pass beyond its pattern: raises ValueError, whose words the caller is told."""
     digits: tuple[int, int] | None = None
     """Digits in all and after the point; the column itself is unconstrained, because PostgreSQL would round where we refuse."""
     example: Any = None
@@ -67,6 +69,7 @@ class Common(TypedDict, total=False):
     unique: bool
     read_only: bool
     once: bool
+    check: Callable[[str], None] | None
     index: bool
     example: Any
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 from typing import Annotated, Any, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import sqlalchemy as sa
@@ -61,6 +62,14 @@ def amount(value: Decimal, currency: str, field: str) -> Decimal:
     if exact != value:
         raise Invalid.of(FieldError(field, f"has more than the {scale(currency)} decimals of {currency}"))
     return exact
+
+
+def time_zone(text: str) -> None:
+    """ValueError where a text is not the name of a time zone in the IANA database."""
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{text!r} is not a time zone; write it as Africa/Lagos") from None
 
 
 def among(column: Any, values: Any) -> sa.ColumnElement[bool]:

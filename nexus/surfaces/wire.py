@@ -93,6 +93,7 @@ class Wire:
         self._normal: list[tuple[str, Callable[[Any, str], Any]]] = [
             (field.name, _NORMAL[field.facts.kind]) for field in shape.writable if field.facts.kind in _NORMAL
         ]
+        self._normal += [(field.name, _checked(field.facts.check)) for field in shape.writable if field.facts.check is not None]
 
     def normalise(self, record: Any, country: str) -> None:
         """Bring e-mail addresses and telephone numbers to their stored form; Invalid where a number or a moment cannot be one."""
@@ -135,6 +136,14 @@ def phone(value: str, country: str) -> str:
     if not phonenumbers.is_possible_number(number):
         raise ValueError(f"{value!r} has too many or too few digits for a telephone number of {country}; write it as +2348031234567")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _checked(check: Callable[[str], None]) -> Callable[[str, str], str]:
+    def checked(value: str, country: str) -> str:
+        check(value)
+        return value
+
+    return checked
 
 
 def _email(value: str, country: str) -> str:

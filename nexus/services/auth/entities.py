@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
-from nexus.core import Entity, Mapped, f
+from nexus.core import Entity, Mapped, f, time_zone
 from nexus.services.auth.terms import UserStatus
 
 
@@ -34,7 +34,9 @@ class User(Entity):
         list[UUID], default_factory=list, read_only=True, help="The territories the person covers, with all below them."
     )
     language: Mapped[str | None] = f.text(35, default=None, example="en-NG", help="BCP 47; the business's own where empty.")
-    time_zone: Mapped[str | None] = f.text(60, default=None, example="Africa/Lagos", help="IANA; the business's own where empty.")
+    time_zone: Mapped[str | None] = f.text(
+        60, default=None, check=time_zone, example="Africa/Lagos", help="IANA; the business's own where empty."
+    )
 
 
 class ApiKey(Entity):

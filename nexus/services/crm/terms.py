@@ -6,8 +6,10 @@ import datetime as dt
 import enum
 import re
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
+
+from msgspec import Meta
 
 from nexus.core import EmailText, Instant, Line, PhoneText, Prose, Value
 
@@ -345,6 +347,10 @@ class Holiday(Value, frozen=True, kw_only=True):
 
     day: dt.date
     name: Line
+
+
+Minutes: TypeAlias = Annotated[int, Meta(ge=1, le=525_600)]
+"""Minutes of a business calendar."""
 
 
 class Exchange(Value, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ import datetime as dt
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from nexus.core import CheckConstraint, Entity, Index, Mapped, f, sql
-from nexus.services.crm.terms import ClockStatus, Condition, Exchange, Holiday, OpenHours, Pause, Priority
+from nexus.core import CheckConstraint, Entity, Index, Mapped, f, sql, time_zone
+from nexus.services.crm.terms import ClockStatus, Condition, Exchange, Holiday, Minutes, OpenHours, Pause, Priority
 
 
 class BusinessCalendar(Entity):
@@ -15,7 +15,7 @@ class BusinessCalendar(Entity):
 
     key: Mapped[str | None] = f.text(48, default=None, unique=True, pattern=r"^[a-z][a-z0-9_]*$", example="office")
     name: Mapped[str] = f.text(120)
-    time_zone: Mapped[str] = f.text(60, example="Africa/Lagos", help="IANA name.")
+    time_zone: Mapped[str] = f.text(60, check=time_zone, example="Africa/Lagos", help="IANA name.")
     hours: Mapped[list[OpenHours]] = f.json(list[OpenHours], default_factory=list)
     holidays: Mapped[list[Holiday]] = f.json(list[Holiday], default_factory=list)
 
@@ -31,7 +31,7 @@ class ResponsePolicy(Entity):
     conditions: Mapped[list[Condition]] = f.json(list[Condition], default_factory=list)
     calendar_id: Mapped[UUID] = f.ref("crm.business_calendar", index=False)
     first_response_minutes: Mapped[dict[Priority, int]] = f.json(
-        dict[Priority, int],
+        dict[Priority, Minutes],
         default_factory=dict,
         help="By priority, in minutes of the calendar; a priority that is not named has no promise.",
     )

@@ -60,6 +60,7 @@ class Deal(Owned):
         Index("ix_crm_deal_stage_id", "stage_id", "status"),
         Index("ix_crm_deal_people", "people", postgresql_using="gin", postgresql_ops={"people": "jsonb_path_ops"}),
         CheckConstraint("lines_total IS NULL OR amount = lines_total", name="amount_of_lines"),
+        CheckConstraint("fx_rate > 0", name="fx_rate_more_than_zero"),
         CheckConstraint("(status = 'open') = (closed_at IS NULL)", name="closed_at_when_closed"),
         CheckConstraint("(status = 'lost') = (lost_reason_id IS NOT NULL)", name="lost_reason_when_lost"),
     )
@@ -73,7 +74,7 @@ class Deal(Owned):
     stage_id: Mapped[UUID] = f.ref("crm.deal_stage", index=False, read_only=True, help="Changed by move_stage, win, lose and reopen.")
     status: Mapped[DealStatus] = f.state(default=DealStatus.OPEN, index=False)
     amount: Mapped[Decimal] = f.money(currency="currency", ge=Decimal(0), default=Decimal(0))
-    currency: Mapped[str] = f.currency()
+    currency: Mapped[str] = f.currency(once=True, help="Given when the deal is made; its rate, lines and quotes go by it.")
     fx_rate: Mapped[Decimal | None] = f.decimal(
         18, 9, ge=0, default=None, help="What one unit is worth in the business's own currency; empty: not known yet, and in no total."
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from nexus.core import Entity, Index, Mapped, UniqueConstraint, f, sql
+from nexus.core import Entity, Index, Mapped, UniqueConstraint, f, sql, time_zone
 from nexus.services.crm.entities.owned import Owned, sparse
 from nexus.services.crm.terms import DoNotContact, FurtherEmail, FurtherPhone, Lifecycle
 
@@ -93,7 +93,7 @@ class Contact(Owned):
     city: Mapped[str | None] = f.text(120, default=None)
     country: Mapped[str | None] = f.text(2, default=None, pattern=r"^[A-Z]{2}$", example="NG", help="ISO 3166 alpha-2.")
     language: Mapped[str | None] = f.text(35, default=None, example="en-NG", help="BCP 47.")
-    time_zone: Mapped[str | None] = f.text(60, default=None, example="Africa/Lagos", help="IANA name.")
+    time_zone: Mapped[str | None] = f.text(60, default=None, check=time_zone, example="Africa/Lagos", help="IANA name.")
     do_not_contact: Mapped[list[DoNotContact]] = f.json(
         list[DoNotContact], default_factory=list, read_only=True, help="Channels that must not be used; changed by change_consent."
     )

@@ -438,6 +438,7 @@ CREATE TABLE {s}.crm_deal (
 	CONSTRAINT ck_crm_deal_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
 	CONSTRAINT ck_crm_deal_forecast_category_known CHECK (forecast_category IN ('pipeline', 'best_case', 'commit', 'closed', 'omitted')),
 	CONSTRAINT ck_crm_deal_fx_rate_least CHECK (fx_rate >= 0),
+	CONSTRAINT ck_crm_deal_fx_rate_more_than_zero CHECK (fx_rate > 0),
 	CONSTRAINT ck_crm_deal_fx_rate_scale CHECK (fx_rate = round(fx_rate, 9)),
 	CONSTRAINT ck_crm_deal_fx_rate_size CHECK (abs(fx_rate) < 1e9),
 	CONSTRAINT ck_crm_deal_lines_total_scale CHECK (lines_total = round(lines_total, nexus_cell.currency_scale(currency))),

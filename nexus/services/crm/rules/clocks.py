@@ -16,7 +16,7 @@ from nexus.services.crm.api import FirstResponseBreached, SweepResponseClocks
 from nexus.services.crm.entities import Activity, BusinessCalendar, Deal, Lead, LeadSource, ResponseClock, ResponsePolicy
 from nexus.services.crm.flows import clock_flow
 from nexus.services.crm.rules.conditions import holds, known_of
-from nexus.services.crm.rules.working_time import WorkingTime
+from nexus.services.crm.rules.working_time import NeverOpen, WorkingTime
 from nexus.services.crm.terms import (
     ActivityKind,
     ActivityStatus,
@@ -84,12 +84,15 @@ async def start_clock(record: Lead | Deal, tx: Tx) -> ResponseClock | None:
     if promise is None or minutes is None:
         return None
     started = record.created_at if isinstance(record, Lead) else record.opened_at
+    due = _due(promise.time(), started, minutes * 60)
+    if due is None:
+        return None
     clock = ResponseClock(
         policy_id=promise.id,
         lead_id=record.id if isinstance(record, Lead) else None,
         deal_id=record.id if isinstance(record, Deal) else None,
         started_at=started,
-        due_at=promise.time().due(started, minutes * 60),
+        due_at=due,
     )
     for message in await _said(record, tx):
         passed(clock, message.direction, message.done_at, record.owner_id, promise, tx)
@@ -141,7 +144,7 @@ def resume(clock: ResponseClock, at: dt.datetime, time: WorkingTime) -> None:
     clock_flow.go(clock, "resume")
     pause = clock.pauses[-1].changed(resumed_at=at)
     clock.pauses = [*clock.pauses[:-1], pause]
-    clock.due_at = time.due(clock.due_at, time.seconds(pause.stopped_at, at))
+    clock.due_at = _due(time, clock.due_at, time.seconds(pause.stopped_at, at)) or clock.due_at
 
 
 def passed(clock: ResponseClock, direction: Direction, at: dt.datetime, owner_id: UUID | None, promise: Promise, tx: Tx) -> None:
@@ -150,8 +153,17 @@ def passed(clock: ResponseClock, direction: Direction, at: dt.datetime, owner_id
     if direction is Direction.OUTBOUND:
         _answer(clock, max(at, clock.started_at), owner_id, time, tx)
     elif promise.rolling_response_minutes is not None and _asks(clock, at):
-        due = time.due(at, promise.rolling_response_minutes * 60)
-        clock.exchanges = [*clock.exchanges, Exchange(asked_at=at, due_at=due)]
+        due = _due(time, at, promise.rolling_response_minutes * 60)
+        if due is not None:
+            clock.exchanges = [*clock.exchanges, Exchange(asked_at=at, due_at=due)]
+
+
+def _due(time: WorkingTime, start: dt.datetime, seconds: int) -> dt.datetime | None:
+    """When it is due; None where the calendar has no such moment: then nothing is promised, and nobody is kept from working."""
+    try:
+        return time.due(start, seconds)
+    except NeverOpen:
+        return None
 
 
 def _answer(clock: ResponseClock, at: dt.datetime, owner_id: UUID | None, time: WorkingTime, tx: Tx) -> None:

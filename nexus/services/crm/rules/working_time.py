@@ -20,11 +20,14 @@ _INSTANT = dt.timedelta(microseconds=1)
 _SEARCHED = 400
 """Days without an open hour after which nothing will ever be due."""
 
+_FARTHEST = 3660
+"""Days after which nothing is due, however little people are there: looking further would keep everybody else waiting."""
+
 Span = tuple[dt.datetime, dt.datetime]
 
 
 class NeverOpen(Problem, status=422):
-    """The business calendar has no open hours, so nothing can ever be due by it."""
+    """The business calendar has no open hours, or so few that nothing is due by it within ten years."""
 
 
 class WorkingTime:
@@ -48,7 +51,9 @@ class WorkingTime:
         if not missing:
             return start
         chunk, idle = start.astimezone(dt.UTC), 0
-        while idle < _SEARCHED:
+        for _ in range(_FARTHEST):
+            if idle == _SEARCHED:
+                break
             idle += 1
             for opens, closes in self.open(chunk, chunk + _DAY):
                 if closes - opens >= missing:

@@ -123,3 +123,11 @@ def test_a_calendar_without_hours_is_refused() -> None:
         WorkingTime("Lagos", OFFICE)
     with pytest.raises(ValueError, match="end is after start"):
         OpenHours(weekday=0, start="17:00", end="09:00")
+
+
+def test_what_is_due_in_ten_years_is_never_due() -> None:
+    """A minute a week, and a year of minutes: it is found out at once, not by looking at every day until the end of time."""
+    seldom = WorkingTime("Africa/Lagos", [OpenHours(weekday=0, start="09:00", end="09:01")])
+    assert seldom.due(dt.datetime(2026, 6, 1, tzinfo=dt.UTC), 500 * 60) > dt.datetime(2035, 1, 1, tzinfo=dt.UTC)
+    with pytest.raises(NeverOpen):
+        seldom.due(dt.datetime(2026, 6, 1, tzinfo=dt.UTC), 525_600 * 60)
