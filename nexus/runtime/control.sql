@@ -126,6 +126,8 @@ CREATE TABLE IF NOT EXISTS nexus_control.operator (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+ALTER TABLE nexus_control.operator ADD COLUMN IF NOT EXISTS kept_in text NOT NULL DEFAULT '';
+
 -- The runtime's login role reads and writes rows; it neither owns nor alters anything.
 REVOKE ALL ON SCHEMA nexus_control FROM PUBLIC;
 GRANT USAGE ON SCHEMA nexus_control TO nexus_app;

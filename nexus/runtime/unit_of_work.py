@@ -45,6 +45,12 @@ _SCHEDULE = Statement(
     " FROM json_to_recordset($1) AS t (id uuid, command text, arguments text, correlation text, due_at timestamptz)"
 )
 
+# What the system does of its own accord to an imported record (scores it, say) is no reason to keep it when the import is undone.
+_FOLLOWED = Statement(
+    "UPDATE {s}.nexus_import_row r SET version = c.version + 1 FROM json_to_recordset($1) AS c (id uuid, version int)"
+    " WHERE r.record_id = c.id AND r.version = c.version AND r.undone IS NULL"
+)
+
 
 class UnitOfWork(Tx):
     """A Tx over one leased transaction. Made per command and thrown away after `commit`."""
@@ -246,6 +252,7 @@ class UnitOfWork(Tx):
 
     def _updates(self) -> builtins.list[Call]:
         calls: builtins.list[Call] = []
+        own: builtins.list[dict[str, Any]] = []
         for (kind, id), (entity, before) in builtins.list(self._known.items()):
             records = records_of(kind)
             after = records.snapshot(entity)
@@ -253,12 +260,15 @@ class UnitOfWork(Tx):
             if not names or entity in self._gone:
                 continue
             calls.append(records.update(entity, names, self.actor.id))
+            own.append({"id": id, "version": entity.version})
             entity.version += 1
             entity.updated_at, entity.updated_by = self.now, self.actor.id
             self._known[kind, id] = (entity, records.snapshot(entity))
             self._tell(kind, id, "updated", journal.shown(records.shape, records.values(entity)), names)
             self._say(records.shape, id, self._before, {name: _plain(before[name]) for name in names})
             self._say(records.shape, id, self._after, {name: getattr(entity, name) for name in names})
+        if own and self.actor.id is None:
+            calls.append((_FOLLOWED, [msgspec.json.encode(own)]))
         return calls
 
     def _deletes(self) -> builtins.list[Call]:

@@ -9,7 +9,8 @@ import psycopg
 
 from nexus.runtime.testing import Harness
 from nexus.services.auth.entities import Team
-from nexus.services.crm.entities import Account, AccountContact, Contact
+from nexus.services.crm.api import LeadCreated, LeadUpdated
+from nexus.services.crm.entities import Account, AccountContact, Contact, Lead
 from tests.surfaces.test_imports import CONTACTS, journal, ndjson, outcomes, take_in
 
 PARTS = "/api/v1/crm/account_contacts"
@@ -76,3 +77,20 @@ async def test_an_import_of_nothing_is_done(tenant: Harness) -> None:
         assert (done.status, done.json()["state"], done.json()["rows"]) == (200, "done", 0)
     assert (await tenant.api("GET", f"{CONTACTS}/imports/nope")).status == 404
     assert (await tenant.api("POST", f"{CONTACTS}/imports")).status == 405
+
+
+async def test_what_the_system_did_of_its_own_accord_does_not_keep_a_record_and_what_a_person_did_does(tenant: Harness) -> None:
+    """A new lead is scored by the system right after the import: that is no reason to keep it."""
+    done = await take_in(tenant, ndjson({"name": "Ada"}, {"name": "Ben"}), "", path="/api/v1/crm/leads")
+    leads = {lead.name: lead for lead in await tenant.list(Lead)}
+    for lead in leads.values():
+        await tenant.deliver(LeadCreated(id=lead.id))
+    assert [lead.version for lead in await tenant.list(Lead)] == [2, 2]
+    changed = await tenant.api("PATCH", f"/api/v1/crm/leads/{leads['Ben'].id}", {"city": "Lagos"}, if_match="*")
+    assert changed.status == 200
+    await tenant.deliver(LeadUpdated(id=leads["Ben"].id))
+
+    undone = await tenant.api("POST", f"/api/v1/crm/leads/imports/{done.json()['id']}/undo")
+
+    assert (undone.json()["undone"], undone.json()["kept"]) == (1, 1), undone.body
+    assert {lead.name: lead.archived_at is None for lead in await tenant.list(Lead)} == {"Ada": False, "Ben": True}

@@ -20,6 +20,9 @@ RESTORED: Final = "platform.tenant:restore"
 """The command of the audit entry with which a restored tenant's own history begins: `restored_from` says whose entries come before it."""
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _TYPES: Final = {part.name: (part.columns, part.types) for part in CELL_PARTS}
+
+# The id that a timer had, or another where the tenant that it was copied from lives beside and has it still.
+_OWN_ID: Final = "CASE WHEN EXISTS (SELECT FROM nexus_cell.timer t WHERE t.id = incoming.id) THEN gen_random_uuid() ELSE incoming.id END"
 _INSERT: Final[Mapping[str, str]] = {
     "cell.audit": "INSERT INTO nexus_cell.audit (tenant, seq, at, entry, prev_hash, hash)"
     " SELECT '{s}', seq, at, entry, prev_hash, hash FROM incoming ORDER BY seq",
@@ -32,7 +35,7 @@ _INSERT: Final[Mapping[str, str]] = {
     "cell.dead_letter": "INSERT INTO nexus_cell.dead_letter (id, consumer_group, reaction, tenant, topic, reason, attempts, envelope, at, redriven_at)"
     " SELECT id, consumer_group, reaction, '{s}', topic, reason, attempts, envelope, at, redriven_at FROM incoming ORDER BY n",
     "cell.timer": "INSERT INTO nexus_cell.timer (id, tenant, command, arguments, correlation, due_at, attempts, error)"
-    " SELECT id, '{s}', command, arguments, correlation, due_at, attempts, error FROM incoming ORDER BY n",
+    f" SELECT {_OWN_ID}, '{{s}}', command, arguments, correlation, due_at, attempts, error FROM incoming ORDER BY n",
 }
 _HEAD: Final = (
     "INSERT INTO nexus_cell.audit_head (tenant, seq, hash) SELECT tenant, seq, hash FROM nexus_cell.audit WHERE tenant = %s"
