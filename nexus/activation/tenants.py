@@ -62,6 +62,12 @@ _LIST: Final = Statement(
     " t.created_at FROM nexus_control.tenant t WHERE t.slug > $1 AND ($2::text IS NULL OR t.state = $2) AND ($2::text IS NOT NULL OR"
     " t.state <> 'purged') ORDER BY t.slug LIMIT $3) x"
 )
+# What the operator does to a tenant stands in the platform's own audit chain too, which outlives the tenant.
+_AUDITED: Final = (
+    "audited AS (INSERT INTO nexus_cell.journal (audit) SELECT json_build_object('at', noted.at, 'actor', 'operator', 'command',"
+    " 'platform.tenant:' || noted.command, 'entity', 'platform.tenant', 'entity_id', noted.tenant_id, 'before', noted.was, 'after',"
+    " noted.became, 'reason', noted.reason)::text FROM noted)"
+)
 _MOVE: Final = Statement(
     "WITH was AS (SELECT id, state, reason FROM nexus_control.tenant WHERE id = $1 FOR UPDATE),"
     " moved AS (UPDATE nexus_control.tenant t SET state = $3, reason = $4, since = clock_timestamp(),"
@@ -69,8 +75,8 @@ _MOVE: Final = Statement(
     " FROM was WHERE t.id = was.id AND was.state = ANY ($6::text[]) AND (NOT $7 OR t.hold_until IS NULL OR t.hold_until <= clock_timestamp())"
     " RETURNING t.id, t.state),"
     " noted AS (INSERT INTO nexus_control.tenant_change (tenant_id, command, was, became, reason) SELECT was.id, $2,"
-    " json_build_object('state', was.state, 'reason', was.reason), json_build_object('state', moved.state), $4 FROM was, moved)"
-    " SELECT was.state, moved.state FROM was LEFT JOIN moved ON true"
+    " json_build_object('state', was.state, 'reason', was.reason), json_build_object('state', moved.state), $4 FROM was, moved"
+    f" RETURNING *), {_AUDITED} SELECT was.state, moved.state FROM was LEFT JOIN moved ON true"
 )
 _PURGED: Final = Statement(
     "WITH gone AS (UPDATE nexus_control.tenant SET state = 'purged', since = clock_timestamp(), name = slug, preset = '{}'"
@@ -87,8 +93,8 @@ _RENAME: Final = Statement(
     " moved AS (UPDATE nexus_control.tenant t SET slug = coalesce($2, t.slug), name = coalesce($3, t.name) FROM was WHERE t.id = was.id"
     " RETURNING t.id, t.slug, t.name),"
     " noted AS (INSERT INTO nexus_control.tenant_change (tenant_id, command, was, became, reason) SELECT was.id, 'rename',"
-    " json_build_object('slug', was.slug, 'name', was.name), json_build_object('slug', moved.slug, 'name', moved.name), $4 FROM was, moved)"
-    " SELECT count(*) FROM moved"
+    " json_build_object('slug', was.slug, 'name', was.name), json_build_object('slug', moved.slug, 'name', moved.name), $4 FROM was, moved"
+    f" RETURNING *), {_AUDITED} SELECT count(*) FROM moved"
 )
 _OWNER: Final = Statement(
     "SELECT id FROM {s}.auth_user WHERE roles @> '[\"auth.owner\"]' AND status = 'active' AND archived_at IS NULL ORDER BY id LIMIT 1"

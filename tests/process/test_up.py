@@ -209,3 +209,31 @@ def test_two_processes_share_a_database_and_have_a_key_each(nexus: Nexus, tmp_pa
         assert names(nexus, key) == {"Ngozi"}
     finally:
         assert other.stop() == 0
+
+
+def test_a_tenant_moves_to_a_second_database_from_the_command_line(nexus: Nexus, tmp_path: Path) -> None:
+    """The second cell is another copy's PostgreSQL, given by its address in the settings."""
+    other = Nexus(tmp_path / "other", free_port())
+    other.folder.mkdir(mode=0o755)
+    try:
+        other.start()
+        postgres = other.folder / "data" / "postgres"
+        password, port = (postgres / "password").read_text().strip(), (postgres / "port").read_text().strip()
+        cells = f"second=postgresql://nexus:{password}@127.0.0.1:{port}/postgres"
+        nexus.start("up", NEXUS_CELLS=cells)
+        key = nexus.activate()
+        assert nexus.ask("POST", "/api/v1/crm/contacts", CONTACT, token=key)[0] == 201
+        there = Nexus(nexus.folder, nexus.port)
+        there.log = nexus.folder / "move.txt"
+        home = nexus.ask("GET", "/api/v1/tenants/ade-bakery", token=nexus.key)[1]["cell"]
+        away = "second" if home == "main" else "main"
+
+        assert there.launch("tenants", "move", "ade-bakery", away, NEXUS_CELLS=cells).wait(60) == 0, there.said
+
+        assert nexus.ask("GET", "/api/v1/tenants/ade-bakery", token=nexus.key)[1]["cell"] == away
+        assert names(nexus, key) == {"Ngozi"}
+        assert nexus.ask("POST", "/api/v1/crm/contacts", {"name": "Bola"}, token=key)[0] == 201
+        assert names(nexus, key) == {"Ngozi", "Bola"}
+    finally:
+        assert nexus.stop() == 0
+        assert other.stop() == 0
