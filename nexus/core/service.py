@@ -60,13 +60,15 @@ class Service:
         return [flow for flow in FLOWS if flow.column.class_.service() == self.name]
 
     def handlers(self) -> list[Handler]:
-        return [handler for handler in HANDLERS.values() if handler.entity.split(".")[0] == self.name]
+        """In an order that does not depend on which module was imported first."""
+        mine = [handler for handler in HANDLERS.values() if handler.entity.split(".")[0] == self.name]
+        return sorted(mine, key=lambda handler: handler.needs)
 
     def reactions(self) -> list[Reaction]:
         return [reaction for some in REACTIONS.values() for reaction in some if reaction.service == self.name]
 
     def answers(self) -> list[Answer]:
-        return [answer for answer in ANSWERS.values() if answer.needs.split(".")[0] == self.name]
+        return sorted((answer for answer in ANSWERS.values() if answer.needs.split(".")[0] == self.name), key=lambda answer: answer.name)
 
     def roles(self) -> list[Role]:
         return [one for one in ROLES.values() if one.name.split(".")[0] == self.name]

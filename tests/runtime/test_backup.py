@@ -110,27 +110,6 @@ async def test_another_tenant_beside_the_living_one(nexus: Installation, kept: t
     assert len((await ask(nexus, one, "GET", "crm/contacts"))["items"]) == 5
 
 
-async def test_what_waits_for_its_time_is_copied_beside_the_living_one(nexus: Installation, tmp_path: Path) -> None:
-    """Into the same cell, where the ids of the living one's rows are taken."""
-    one = await business(nexus, "has-timers")
-    record = await record_of(nexus, one.id)
-    await nexus.rows(
-        "INSERT INTO nexus_cell.timer (id, tenant, command, arguments, correlation, due_at)"
-        " VALUES (gen_random_uuid(), %s, 'crm.response_clock:sweep', '{}', 'x', now() + interval '1 day') RETURNING 1",
-        record.schema,
-        cell=record.cell,
-    )
-    await backups(nexus).backup(record, tmp_path / "timers.zip")
-    await nexus.rows("UPDATE nexus_control.cell SET open = (name = %s) RETURNING 1", record.cell)
-
-    restored = (await backups(nexus).restore(tmp_path / "timers.zip", slug="has-timers-too")).record
-
-    await nexus.rows("UPDATE nexus_control.cell SET open = true RETURNING 1")
-    assert restored.cell == record.cell
-    counted = "SELECT count(DISTINCT id), count(DISTINCT tenant) FROM nexus_cell.timer WHERE tenant IN (%s, %s)"
-    assert await nexus.rows(counted, record.schema, restored.schema, cell=record.cell) == [(2, 2)]
-
-
 async def test_no_credential_of_the_first_opens_the_second(nexus: Installation, kept: tuple[Business, Path]) -> None:
     one, path = kept
     other = (await backups(nexus).restore(path, slug="no-keys")).record
