@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -90,9 +91,9 @@ async def firm(tenant: Harness) -> Firm:
         {"owner_id": uuid7(), "territory_id": north.id},
         {},
     ]
-    accounts = [Account(name=f"A{n}", **one) for n, one in enumerate(held)]
-    contacts = [Contact(name=f"C{n}", account_id=accounts[-n].id, **one) for n, one in enumerate(held)]
-    leads = [Lead(name=f"L{n}", **one) for n, one in enumerate(held)]
+    accounts = [Account(name=f"A{n}", tax_id=f"T{n}", street=f"S{n}", **one) for n, one in enumerate(held)]
+    contacts = [Contact(name=f"C{n}", email=f"c{n}@one.example", account_id=accounts[-n].id, **one) for n, one in enumerate(held)]
+    leads = [Lead(name=f"L{n}", email=f"l{n}@one.example", message=f"M{n}", **one) for n, one in enumerate(held)]
     await tenant.given(*accounts)
     await tenant.given(*contacts)
     await tenant.given(*leads)
@@ -158,6 +159,24 @@ async def test_hidden_fields_are_null_and_can_be_neither_filtered_nor_sorted_nor
                 assert (await caller.api("GET", f"{place}?{query}")).status in (403, 422), (kind, query)
         for one in (await caller.api("GET", place)).json().get("items", []):
             assert all(one[name] is None for name in names)
+
+
+PAIRS = list(combinations(sorted(name for name in ROLES if may(name, "crm.contact:read")), 2))
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="+".join)
+async def test_two_roles_show_what_either_shows_and_nothing_more(firm: Firm, pair: tuple[str, str]) -> None:
+    async def shown(path: str, *roles: str) -> dict[str, dict[str, Any]]:
+        caller = firm.tenant.as_(*roles, id=firm.me, teams=(firm.team,), territories=(firm.north,))
+        return {one["id"]: one for one in (await caller.api("GET", f"/api/v1/crm/{path}?limit=500")).json()["items"]}
+
+    for path in NARROWED:
+        either = [await shown(path, role) for role in pair]
+        wanted: dict[str, dict[str, Any]] = {}
+        for one in either:
+            for id, record in one.items():
+                wanted[id] = {name: value if value is not None else wanted.get(id, {}).get(name) for name, value in record.items()}
+        assert await shown(path, *pair) == wanted, path
 
 
 async def test_another_tenant_is_as_good_as_nowhere(tenant: Harness, oltp: Postgres, database: Any, services: dict[str, Service]) -> None:

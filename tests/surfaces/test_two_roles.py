@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from nexus.core import Me
@@ -158,3 +159,24 @@ async def test_what_is_hidden_on_a_record_cannot_be_written_on_it(firm: Firm, cl
     assert (await firm.tenant.get(Contact, firm.theirs)).version == 1
     assert (await clerk.api("PATCH", f"{CONTACTS}/{firm.theirs}", {"city": "Jos"}, if_match="*")).json()["email"] is None
     assert (await clerk.api("PATCH", f"{CONTACTS}/{firm.mine}", {"email": "x@x.example"}, if_match="*")).json()["email"] == "x@x.example"
+
+
+async def test_an_import_changes_no_more_and_tells_nothing_of_what_is_hidden(firm: Firm, monkeypatch: pytest.MonkeyPatch) -> None:
+    taker = Role("test.taker", "Takes in", frozenset({"crm.contact:import", "crm.contact:create"}))
+    monkeypatch.setitem(ROLES, taker.name, taker)
+    caller = firm.tenant.as_("crm.viewer", "crm.rep", taker.name, id=firm.both.caller.actor.id)
+
+    async def taken_in(query: str, *rows: dict[str, Any]) -> Any:
+        lines = b"\n".join(msgspec.json.encode(row) for row in rows)
+        return await caller.api("POST", f"{CONTACTS}/import?tag=false&{query}", lines, content_type="application/x-ndjson")
+
+    by_hidden = await taken_in("mode=update&match=email", {"email": "eve@two.example", "city": "Jos"})
+    assert (by_hidden.status, by_hidden.json()["errors"][0]["field"]) == (422, "match")
+    changed = (await taken_in("mode=update", *[{"id": str(id), "city": "Jos"} for id in (firm.mine, firm.theirs)])).json()
+    assert (changed["updated"], changed["failed"]) == (1, 1)
+    assert (await firm.tenant.get(Contact, firm.theirs)).city is None
+    rows = [{"name": name, "email": email} for name, email in (("A", "ada@one.example"), ("E", "eve@two.example"))]
+    for dry in ("true", "false"):
+        made = (await taken_in(f"dedupe=email&dry_run={dry}", *rows)).json()
+        assert (made["created"], made["duplicates"]) == (1, 1)
+    assert await firm.tenant.count(Contact, Contact.email == "eve@two.example") == 2
