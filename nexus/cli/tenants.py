@@ -145,7 +145,7 @@ def _change(name: str, verb: str, body: dict[str, Any], json: bool, url: Url, ke
     if json:
         say_json(tenant)
         return
-    held = f", kept at least until {tenant['hold_until'][:10]}" if tenant.get("hold_until") else ""
+    held = f", kept at least until {tenant['hold_until'][:10]}" if tenant["state"] == "archived" else ""
     out().print(f"{escape(tenant['name'])} ({tenant['slug']}) is {tenant['state']}{held}.")
 
 

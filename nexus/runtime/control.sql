@@ -125,6 +125,7 @@ CREATE TABLE IF NOT EXISTS nexus_control.operator (
     kept_in text NOT NULL DEFAULT '',  -- host and file; a new key in a file takes the place of the old one
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+ALTER TABLE nexus_control.operator ADD COLUMN IF NOT EXISTS kept_in text NOT NULL DEFAULT '';  -- of an installation from before it was there
 
 ALTER TABLE nexus_control.operator ADD COLUMN IF NOT EXISTS kept_in text NOT NULL DEFAULT '';
 
