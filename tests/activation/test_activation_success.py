@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 import msgspec
+import pytest
 
+from nexus.activation import proof
 from nexus.core.service import Service
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from tests.activation.conftest import LEAST, Installation, Open, new_database, opened
@@ -41,6 +44,24 @@ async def test_the_proof_leaves_the_lists_of_the_business_empty(postgres: Embedd
         for path in ("leads", "contacts", "accounts", "deals", "activities", "stage_changes", "conversion_records", "response_clocks"):
             status, page = await nexus.ask("GET", f"/api/v1/crm/{path}", token=token)
             assert (status, page["items"]) == (200, []), path
+
+
+async def test_a_proof_that_was_cut_off_is_tidied_up_before_the_next(
+    postgres: EmbeddedPostgres, services: dict[str, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened([await new_database(postgres, f"proof_{uuid4().hex[:8]}")], services) as nexus:
+        sell = proof._sell  # pyright: ignore[reportPrivateUsage]
+
+        async def twice(client: Any) -> None:
+            lead = await client.ask("POST", "crm/leads", {"name": "First Lead", "email": "first.lead@example.com"}, status=201, shows="")
+            for verb in ("qualify", "convert"):
+                await client.ask("POST", f"crm/leads/{lead['id']}/{verb}", {}, status=200, shows="")
+            await proof._tidy(client)  # pyright: ignore[reportPrivateUsage]
+            await sell(client)
+
+        monkeypatch.setattr(proof, "_sell", twice)
+        status, answer = await nexus.activate("cut-off")
+        assert (status, answer["proof"][-1]) == (201, "and nothing of it is in the lists")
 
 
 async def test_the_credential_is_kept_nowhere(nexus: Installation) -> None:
