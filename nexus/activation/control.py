@@ -17,6 +17,7 @@ from nexus.activation.saga import LEASE, Saga
 from nexus.activation.standby import Standby
 from nexus.activation.steps import Step
 from nexus.activation.tenants import Tenants
+from nexus.engines.endings import end
 from nexus.runtime.node import Node
 from nexus.surfaces.rest.message import Response
 
@@ -81,11 +82,7 @@ class Control:
 
     async def stop(self) -> None:
         """End the background work; activations under way go on at the next start."""
-        going = set(self._tasks)
-        while going:  # once more where wait_for has forgotten a cancellation, as it does before Python 3.12
-            for task in going:
-                task.cancel()
-            _, going = await asyncio.wait(going, timeout=0.5)
+        await end(self._tasks)
         self._tasks.clear()
         await self.saga.stop()
 

@@ -24,6 +24,7 @@ from nexus.activation.steps import LAST, Step, steps
 from nexus.activation.store import ActivationRecord, CancelAsked, LeaseLost, StepRecord, Store
 from nexus.activation.work import Work
 from nexus.core.problem import Problem
+from nexus.engines.endings import end
 from nexus.engines.oltp import DatabaseError, Timeout, Unavailable
 
 ATTEMPTS: Final = 3
@@ -202,12 +203,7 @@ class Saga:
 
     async def stop(self) -> None:
         """Let go of what runs; the next start goes on with it."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(list(self._running.values()))
 
     # Watching
 

@@ -12,6 +12,7 @@ from nexus.core.message import Command, Envelope, Reaction
 from nexus.core.problem import Unavailable
 from nexus.core.service import Service, installed
 from nexus.core.tx import Actor
+from nexus.engines.endings import end
 from nexus.engines.event_log.embedded import EmbeddedEventLog
 from nexus.engines.oltp import Oltp, PermissionDenied
 from nexus.engines.oltp import Unavailable as Away
@@ -170,12 +171,7 @@ class Node:
 
     async def stop(self) -> None:
         """End that work and let go of the databases; what was committed waits for the next start."""
-        going = set(self._tasks)
-        while going:
-            # again, because before Python 3.12 wait_for forgets a cancellation that comes with what it waited for
-            for task in going:
-                task.cancel()
-            _, going = await asyncio.wait(going, timeout=0.5)
+        await end(self._tasks)
         self._tasks.clear()
         self.followers.clear()
         await self.cells.close()

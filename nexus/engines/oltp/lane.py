@@ -6,6 +6,7 @@ from collections import deque
 
 import psycopg
 
+from nexus.engines.endings import end
 from nexus.engines.oltp import DatabaseError, Unavailable
 from nexus.engines.oltp.pipeline import Pipeline
 from nexus.engines.oltp.settings import Settings, Stats
@@ -67,9 +68,7 @@ class Lane:
         """Close the connections; requests in flight and callers that wait get Unavailable."""
         self._closed = True
         self._trouble = "the pool is closed"
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await end(self._keepers)
         for pipeline in self._slots:
             if pipeline is not None:
                 pipeline.lose("the pool is closed")
