@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from nexus.engines.oltp import Call, Row, Statement
+from nexus.engines.oltp import Call, DatabaseError, Row, Statement
 from nexus.engines.oltp.guard import check_arguments, check_query, check_schema, quoted
 from nexus.engines.oltp.leases import Leases
 
@@ -26,7 +26,14 @@ async def stream(leases: Leases, schema: str | None, call: Call, rows: int, pati
     fetch = Statement(f"fetch forward {rows} from nexus_rows")
     pipeline = await leases.take(schema, patience)
     try:
-        await pipeline.answer(pipeline.send(schema, (), begin="snapshot"), patience)
+        request = pipeline.send(schema, (), begin="snapshot")
+        try:
+            await pipeline.answer(request, patience)
+        except DatabaseError:
+            if not request.again:
+                raise
+            pipeline = await leases.exchange(pipeline)
+            await pipeline.answer(pipeline.send(schema, (), begin="snapshot"), patience)
         _, page = await pipeline.answer(pipeline.send(None, [(declare, args), (fetch, ())], role=False), None)
         while page.rows:
             yield page.rows

@@ -8,15 +8,18 @@ from typing import Self
 
 import psycopg
 
-from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Transaction, Unavailable
+from nexus.engines.oltp import Call, DatabaseError, PermissionDenied, Result, SerializationFailure, Transaction, Unavailable
 from nexus.engines.oltp.guard import check_schema
 from nexus.engines.oltp.pipeline import Pipeline
 from nexus.engines.oltp.request import End, Request
 from nexus.engines.oltp.settings import Settings, Stats
 
-__all__ = ["Leases", "PipelinedTransaction"]
+__all__ = ["ATTEMPTS", "Leases", "PipelinedTransaction"]
 
 log = logging.getLogger("nexus.oltp")
+
+ATTEMPTS = 3
+"""How often something is sent that failed through its connection and not through itself."""
 
 _GOODBYE = 5.0
 """Seconds a rollback may take before the connection is closed instead."""
@@ -46,10 +49,16 @@ class Leases:
                     raise
         except TimeoutError:
             raise Unavailable(f"no connection for a transaction within {seconds:g} s; nothing was sent") from None
-        except (psycopg.Error, DatabaseError, OSError) as error:
-            raise Unavailable(f"no connection to the database ({str(error).strip()}); nothing was sent") from None
         self._leased.add(pipeline)
         return pipeline
+
+    async def exchange(self, pipeline: Pipeline) -> Pipeline:
+        """A new connection for one that must not be used again, under the same lease. Raises Unavailable."""
+        fresh = await self._connect()
+        self._leased.discard(pipeline)
+        self._leased.add(fresh)
+        pipeline.lose("replaced")
+        return fresh
 
     def give_back(self, pipeline: Pipeline) -> None:
         """End the lease; a connection that is not clean, or worn, is closed."""
@@ -77,7 +86,10 @@ class Leases:
     async def _connect(self) -> Pipeline:
         if self._closed:
             raise Unavailable("the pool is closed; nothing was sent")
-        return await Pipeline.connect(self._conninfo, self._settings, self._stats, lambda: None)
+        try:
+            return await Pipeline.connect(self._conninfo, self._settings, self._stats, lambda: None)
+        except (psycopg.Error, DatabaseError, OSError) as error:
+            raise Unavailable(f"no connection to the database ({str(error).strip()}); nothing was sent") from None
 
 
 class PipelinedTransaction(Transaction):
@@ -93,6 +105,7 @@ class PipelinedTransaction(Transaction):
         self._patience = patience
         self._pipeline: Pipeline | None = None
         self._begun = False
+        self._answered = False
         self._failed = False
         self._committed = False
 
@@ -134,16 +147,25 @@ class PipelinedTransaction(Transaction):
             raise DatabaseError("25P02", "the transaction had failed; it can only be rolled back")
         self._failed = True
         request = await self._round(pipeline, calls, end)
-        if request.again and pipeline.taking and self.round_trips == 1:
+        while request.again and self.round_trips < ATTEMPTS and not self._answered:
             # Nothing was answered yet: begin once more, with the statements prepared afresh.
-            await pipeline.answer(pipeline.send(None, (), end="rollback"), self._timeout)
-            self._begun = False
+            pipeline = await self._begin_again(pipeline)
             request = await self._round(pipeline, calls, end)
-        if isinstance(request.error, DatabaseError) and request.again:
+        if isinstance(request.error, DatabaseError) and request.again and not isinstance(request.error, PermissionDenied):
             raise SerializationFailure(request.error.sqlstate, f"{request.error.message}; run the transaction again")
         results = await request.future
         self._failed = False
+        self._answered = True
         return results
+
+    async def _begin_again(self, pipeline: Pipeline) -> Pipeline:
+        """The connection to begin on once more: this one where it may be used again."""
+        if pipeline.taking:
+            await pipeline.answer(pipeline.send(None, (), end="rollback"), self._timeout)
+        else:
+            pipeline = self._pipeline = await self._leases.exchange(pipeline)
+        self._begun = False
+        return pipeline
 
     async def _round(self, pipeline: Pipeline, calls: Sequence[Call], end: End) -> Request:
         """One round trip; the outcome is in the request."""

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 import psycopg
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
 from nexus.engines.oltp import Call, Cancelled, DatabaseError, PermissionDenied, Result, Timeout, Unavailable
-from nexus.engines.oltp.answers import LOST, error_of, field
+from nexus.engines.oltp.answers import LOST, error_of
 from nexus.engines.oltp.cork import Cork
 from nexus.engines.oltp.guard import check_arguments, check_query, check_schema, quoted
 from nexus.engines.oltp.request import Begin, End, Key, Request
@@ -326,8 +326,10 @@ class Pipeline:
             request.again = self._forget(request)
         elif isinstance(error, Cancelled):
             request.again = request.bystander
-        elif at == request.role_at and isinstance(error, PermissionDenied) and _says(answer) == "aclcheck_error":
-            # The switch itself is forbidden: this session is not the login role any more. Never use it again.
+        elif at == request.role_at and isinstance(error, PermissionDenied):
+            # The switch itself is forbidden. Either this session is not the login role any more, or the server kept a list of its roles
+            # that was old when it was made: one GRANT that commits while a session reads what another has brought is missed until
+            # the next one (PostgreSQL's roles_is_member_of). Never use it again.
             request.again = True
             self.over.set()
             self.retire()
@@ -376,8 +378,3 @@ class Pipeline:
             log.warning("a cancel request failed: %s", error)
         finally:
             self._cancelling = None
-
-
-def _says(answer: PGresult) -> str | None:
-    """Which function of the server made the error; unlike the message it is in no language."""
-    return field(answer, DiagnosticField.SOURCE_FUNCTION)

@@ -11,7 +11,7 @@ from nexus.engines.oltp import Call, DatabaseError, Oltp, Result, Row, Timeout, 
 from nexus.engines.oltp import Lane as LaneName
 from nexus.engines.oltp.cursor import stream
 from nexus.engines.oltp.lane import Lane
-from nexus.engines.oltp.leases import Leases, PipelinedTransaction
+from nexus.engines.oltp.leases import ATTEMPTS, Leases, PipelinedTransaction
 from nexus.engines.oltp.pipeline import Pipeline
 from nexus.engines.oltp.settings import Settings, Stats
 
@@ -57,16 +57,18 @@ class Postgres(Oltp):
             return []
         group = self._lanes[lane]
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-        pipeline = group.pick(schema) or await self._wait(group, schema, deadline)
-        request = pipeline.send(schema, calls)
-        try:
-            return await pipeline.answer(request, timeout)
-        except DatabaseError:
-            if not request.again:
-                raise
-        self.stats.retries += 1
-        pipeline = group.pick(schema) or await self._wait(group, schema, deadline)
-        return await pipeline.answer(pipeline.send(schema, calls), _left(deadline))
+        left = timeout
+        for attempt in range(ATTEMPTS):
+            pipeline = group.pick(schema) or await self._wait(group, schema, deadline)
+            request = pipeline.send(schema, calls)
+            try:
+                return await pipeline.answer(request, left)
+            except DatabaseError:
+                if not request.again or attempt == ATTEMPTS - 1:
+                    raise
+            self.stats.retries += 1
+            left = _left(deadline)
+        raise AssertionError("the last attempt returns or raises")
 
     async def _wait(self, group: Lane, schema: str | None, deadline: float | None) -> Pipeline:
         left = _left(deadline)
