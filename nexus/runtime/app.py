@@ -14,7 +14,7 @@ from nexus.core.ids import uuid7
 from nexus.core.problem import Malformed, NotFound, Problem, TooLarge, Unauthenticated
 from nexus.core.problem import Unavailable as Away
 from nexus.engines.oltp import PermissionDenied, Timeout, Unavailable
-from nexus.surfaces.calling import Caller
+from nexus.surfaces.calling import Caller, Gate
 from nexus.surfaces.rest import Rest
 from nexus.surfaces.rest.message import PROBLEM, Request, Response, problem
 
@@ -128,14 +128,6 @@ class Raw:
         if scheme.lower() != b"bearer" or not token:
             raise Unauthenticated(reason="Send the header Authorization: Bearer <key>; activation answered the owner's key.")
         return token.strip().decode("latin-1")
-
-
-class Gate(Protocol):
-    """What stands before every request to a service: see runtime.admission."""
-
-    async def admit(self, caller: Caller, service: str, writes: bool) -> Caller: ...
-
-    async def refusal(self, caller: Caller, error: PermissionDenied) -> Exception: ...
 
 
 class App:

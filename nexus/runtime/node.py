@@ -32,6 +32,7 @@ from nexus.runtime.timers import Postponed, Timekeeper, Timer
 from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Key, Outcome
 from nexus.surfaces.journal import Cause
+from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.rest import Rest
 
@@ -51,6 +52,7 @@ class Node:
         self.admission = Admission(self.directory, self.migrator, self.services)
         self.commands = Commands(self, self._committed)
         self.rest = Rest(self, self.services.values())
+        self.operations = Operations(self.rest, self, self.services.values())
         self.logs = {name: EmbeddedEventLog(cell.oltp) for name, cell in cells.items()}
         self.letters = {name: DeadLetters(cell.oltp) for name, cell in cells.items()}
         self.relays = {name: Relay(cell.oltp, self.logs[name]) for name, cell in cells.items()}

@@ -26,6 +26,7 @@ from nexus.runtime.commands import Commands
 from nexus.runtime.timers import Timer, command_of
 from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Key, Outcome
+from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.rest import Rest
 from nexus.surfaces.sql import call
@@ -80,7 +81,9 @@ class Harness:
         self._oltp = oltp
         self._services = builtins.list(services)
         self._process = _Process(oltp, self._committed)
-        self._app = App(Rest(self._process, self._services), self._authenticate, [], body_limit=32 << 20)
+        rest = Rest(self._process, self._services)
+        self.operations = Operations(rest, None, self._services)
+        self._app = App(rest, self._authenticate, [], body_limit=32 << 20)
 
     @property
     def statistics(self) -> Any:

@@ -14,13 +14,21 @@ from nexus.core.ids import uuid7
 from nexus.core.message import Command
 from nexus.core.problem import KeyReused
 from nexus.core.tx import Actor, Tenant
-from nexus.engines.oltp import Oltp, Result, Statement, UniqueViolation
+from nexus.engines.oltp import Oltp, PermissionDenied, Result, Statement, UniqueViolation
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.writes import NOBODY
 
 STORED: Final = Statement("SELECT request_hash = $3, status, headers, body FROM {s}.nexus_idempotency WHERE key = $1 AND actor = $2")
 KEY_CONSTRAINT: Final = "pk_nexus_idempotency"
+
+
+class Gate(Protocol):
+    """What stands before every request to a service: see runtime.admission."""
+
+    async def admit(self, caller: Caller, service: str, writes: bool) -> Caller: ...
+
+    async def refusal(self, caller: Caller, error: PermissionDenied) -> Exception: ...
 
 
 class Host(Protocol):
