@@ -32,6 +32,7 @@ run: .venv/run ## Start NEXUS on embedded engines and say where to go
 
 test: .venv/dev ## Run everything that must hold
 	@tools/system-parts
+	@$(BIN)/python -m tools.node_parts
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/dev ## Format, lint, types, contracts, own lints

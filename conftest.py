@@ -14,6 +14,7 @@ from nexus.core.service import Service, installed
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.engines.oltp.postgres import Postgres
 from nexus.engines.oltp.roles import bootstrap, credentials
+from nexus.gateway.federation.toolbox import NoNode, Toolbox
 from nexus.runtime.cell_schema import install
 from nexus.runtime.databases import own_database
 from nexus.runtime.testing import Harness
@@ -85,3 +86,14 @@ def services() -> dict[str, Service]:
 async def tenant(oltp: Postgres, database: Database, services: dict[str, Service]) -> Harness:
     """A fresh tenant with every service, seen by its owner."""
     return await Harness.fresh(oltp, database.owner, services.values())
+
+
+@pytest.fixture(scope="session")
+def toolbox() -> Toolbox:
+    """Node with the packages of `tools/node`, which are installed where they are not those of its lock file."""
+    try:
+        found = Toolbox.find()
+        found.install()
+    except NoNode as why:
+        pytest.skip(str(why))
+    return found

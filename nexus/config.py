@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Hours for which the answer to an Idempotency-Key is kept."""
     import_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
     """Days for which an import can be resumed, undone and asked about after its last progress."""
+    node: str = ""
+    """The Node executable that runs the federation gateway; by default the environment's own, else the PATH's."""
     log_level: str = "warning"
     """debug, info, warning or error."""
 

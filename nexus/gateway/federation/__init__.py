@@ -1,0 +1,1 @@
+"""GraphQL across processes: one graph composed from the services' schemas, planned over by a gateway that others wrote."""
