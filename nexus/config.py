@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Days for which an import can be resumed, undone and asked about after its last progress."""
     node: str = ""
     """The Node executable that runs the federation gateway; by default the environment's own, else the PATH's."""
+    heartbeat: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 20.0
+    """Seconds after which a sign of life goes over a stream on which nothing happens; a WebSocket that answers none within them is ended."""
     log_level: str = "warning"
     """debug, info, warning or error."""
 

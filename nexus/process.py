@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from nexus.runtime.databases import open_cells, own_database
 from nexus.runtime.node import Node
 from nexus.runtime.operator import keep_operator_key
 from nexus.runtime.telemetry import Telemetry
+from nexus.runtime.websocket import LARGEST, WebSocket
 from nexus.surfaces.rest import Rest
 from nexus.targets import TARGETS, Target, pages
 
@@ -137,9 +138,10 @@ async def node_of(settings: Settings) -> AsyncGenerator[tuple[Node, list[str]]]:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], go_away: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._go_away = go_away
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -152,6 +154,11 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell those who would stay connected for ever that they cannot, before uvicorn waits for them."""
+        await self._go_away()
+        await super().shutdown(sockets)
 
 
 async def serve(settings: Settings, say: Callable[[Ready], None], target: str = "all") -> None:
@@ -174,7 +181,7 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
             async with _working(settings, node, TARGETS[target], url) as app:
                 gc.collect()
                 gc.freeze()  # what is loaded stays: no collection need look at it again
-                await _Server(_configuration(app), ready).serve(sockets=[listening])
+                await _Server(_configuration(settings, app), ready, app.go_away).serve(sockets=[listening])
 
 
 @asynccontextmanager
@@ -199,11 +206,15 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
         await control.stop()
 
 
-def _configuration(app: App) -> uvicorn.Config:
+def _configuration(settings: Settings, app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=Connection,
-        ws="none",
+        ws=WebSocket,
+        ws_max_size=LARGEST,
+        ws_per_message_deflate=False,  # 43 kB a connection, more than all the rest of it
+        ws_ping_interval=settings.heartbeat,
+        ws_ping_timeout=settings.heartbeat,
         lifespan="off",
         access_log=False,
         log_config=None,

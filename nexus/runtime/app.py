@@ -7,7 +7,7 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, Final, Protocol, TypeAlias
 
 from nexus.core.ids import uuid7
@@ -17,6 +17,7 @@ from nexus.engines.oltp import PermissionDenied, Timeout, Unavailable
 from nexus.surfaces.calling import Caller, Gate
 from nexus.surfaces.rest import Rest
 from nexus.surfaces.rest.message import PROBLEM, Request, Response, problem
+from nexus.surfaces.sockets import BROKEN, GOING_AWAY, Gone, Socket, SocketEndpoint, UpgradeRequired
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -25,11 +26,18 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 API: Final = "/api/v1/"
 PATIENCE: Final = 30.0
 """Seconds in which the next part of a body must come."""
+_FAREWELL: Final = 0.5
 _CORRELATION = re.compile(rb"^[A-Za-z0-9._:-]{1,128}$")
 _PROCESS: Final = uuid7().hex
 _numbers: Final = itertools.count(1)
 """A request that brings no id gets that of the process with a number: unique as well, and made in no time."""
 _log = logging.getLogger("nexus.app")
+
+
+def correlation(headers: Mapping[bytes, bytes]) -> str:
+    """The id of a request: its own, or one that it is given."""
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if _CORRELATION.match(given) else f"{_PROCESS}-{next(_numbers):x}"
 
 
 class Page(Protocol):
@@ -52,8 +60,7 @@ class Raw:
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = self.headers.get(b"x-request-id", b"")
-        self.correlation = given.decode() if _CORRELATION.match(given) else f"{_PROCESS}-{next(_numbers):x}"
+        self.correlation = correlation(self.headers)
         self._receive = receive
         self._limit = limit
         self._arrived: bool = scope.get("arrived", False)
@@ -140,6 +147,7 @@ class App:
         pages: Mounted,
         *,
         body_limit: int,
+        sockets: Mapping[str, SocketEndpoint] | None = None,
         host: Gate | None = None,
         observe: Callable[[str, int, float], None] = lambda method, status, seconds: None,
         lifespan: Callable[[Receive, Send], Awaitable[None]] | None = None,
@@ -152,16 +160,54 @@ class App:
         self._host = host
         self._observe = observe
         self._lifespan = lifespan
+        self._endpoints = sockets or {}
+        self._sockets: set[Socket] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             if self._lifespan is not None:
                 await self._lifespan(receive, send)
             return
+        if scope["type"] == "websocket":
+            await self._serve_socket(Socket(scope, receive, send, correlation(dict(scope["headers"]))))
+            return
         if scope["type"] != "http":
             return
         raw = self.raw(scope, receive)
         await send_response(send, raw, await self.respond(raw))
+
+    async def _serve_socket(self, socket: Socket) -> None:
+        """Let the endpoint of its path have it until it ends; a refusal and a bug are told as far as a socket can."""
+        self._sockets.add(socket)
+        try:
+            await self._endpoint(socket.path)(socket)
+            await socket.close()
+        except Gone:
+            return
+        except Problem as refusal:
+            await socket.refuse(refusal)
+        except (Unavailable, Timeout) as away:
+            _log.warning("socket %s: %s", socket.correlation, away)
+            await socket.refuse(Away(what="The database"))
+        except Exception:
+            _log.exception("socket %s failed: %s", socket.correlation, socket.path)
+            await socket.close(BROKEN, f"Internal error, request {socket.correlation}")
+        finally:
+            self._sockets.discard(socket)
+
+    def _endpoint(self, path: str) -> SocketEndpoint:
+        endpoint = self._endpoints.get(path)
+        if endpoint is None:
+            raise NotFound(kind="socket", id=path)
+        return endpoint
+
+    async def go_away(self) -> None:
+        """The process stops: tell whoever has a socket open, without waiting for one who does not read."""
+        telling = [asyncio.ensure_future(one.close(GOING_AWAY, "The server stops; connect again.")) for one in list(self._sockets)]
+        if telling:
+            _, untold = await asyncio.wait(telling, timeout=_FAREWELL)
+            for task in untold:
+                task.cancel()
 
     def raw(self, scope: Scope, receive: Receive) -> Raw:
         """A request as ASGI brings it: method, path, query string and headers are what is looked at."""
@@ -194,6 +240,8 @@ class App:
         page = self._page(raw.path)
         if page is not None:
             return await page(raw)
+        if raw.path in self._endpoints:
+            raise UpgradeRequired(path=raw.path)
         if not raw.path.startswith(API):
             raise NotFound(kind="page", id=raw.path)
         caller = await self._authenticate(raw.token())
