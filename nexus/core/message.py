@@ -29,6 +29,9 @@ Rows: TypeAlias = Select[*tuple[Any, ...]]
 class Command(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A wish that may be refused. `R` is what it answers."""
 
+    final: ClassVar[bool] = False
+    """What it does cannot be undone by another command, so that whoever asks for it should be asked whether they mean it."""
+
     @classmethod
     def answer_type(cls) -> Any:
         """The `R` of this command."""

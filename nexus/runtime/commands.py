@@ -15,6 +15,7 @@ from nexus.core.problem import Problem, Unavailable
 from nexus.engines.oltp import Call, DatabaseError, SerializationFailure, Statement, UniqueViolation
 from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Host, Key, Outcome, is_replay, replayed
+from nexus.surfaces.effects import Effects
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.refusals import problem_of
 
@@ -43,10 +44,12 @@ class Commands:
         key: Key | None = None,
         cause: Cause | None = None,
         dry_run: bool = False,
+        effects: Effects | None = None,
         encode: Callable[[Any], Outcome] | None = None,
     ) -> tuple[Any, Outcome | None]:
         """Run a command in a transaction of its own; again where another transaction was in the way.
 
+        A dry run does all of it and undoes it, and says in `effects` what that was.
         Raises the handler's Problem, Forbidden, or what `problem_of` makes of the database's refusal.
         """
         handler = HANDLERS[type(command)]
@@ -54,7 +57,7 @@ class Commands:
             caller.rights.need(handler.needs)
         for attempt in range(ATTEMPTS):
             try:
-                return await self._once(caller, handler, command, key, cause or caller.cause(), dry_run, encode)
+                return await self._once(caller, handler, command, key, cause or caller.cause(), dry_run, effects, encode)
             except SerializationFailure:
                 if attempt == ATTEMPTS - 1:
                     raise Unavailable(what="The record, which others keep changing,") from None
@@ -73,7 +76,7 @@ class Commands:
         claim: Call = (INBOX, [str(timer).encode(), b"timer"])
         for attempt in range(ATTEMPTS):
             try:
-                await self._once(caller, handler, command, None, cause, False, None, claim)
+                await self._once(caller, handler, command, None, cause, False, None, None, claim)
             except SerializationFailure:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
             except UniqueViolation as error:
@@ -94,12 +97,16 @@ class Commands:
         key: Key | None,
         cause: Cause,
         dry_run: bool,
+        effects: Effects | None,
         encode: Callable[[Any], Outcome] | None,
         *opening: Call,
     ) -> tuple[Any, Outcome | None]:
+        if effects is not None:
+            effects.clear()
         async with self._host.oltp(caller.cell).transaction(caller.schema) as transaction:
-            work = UnitOfWork(transaction, cause, caller.rights, caller.values(), self._forward(caller, handler.entity.split(".")[0]))
-            work.command = handler.needs
+            forward = self._forward(caller, handler.entity.split(".")[0], dry_run, effects)
+            work = UnitOfWork(transaction, cause, caller.rights, caller.values(), forward)
+            work.command, work.effects = handler.needs, effects
             work.begin_with(*opening)
             if key is not None:
                 work.begin_with((CLAIM, key.arguments(caller.actor)))
@@ -107,6 +114,7 @@ class Commands:
             outcome = encode(answer) if encode else None
             if dry_run:
                 await work.ask()
+                work.foretell()
                 return answer, outcome
             last: list[Call] = []
             if key is not None and outcome is not None:
@@ -147,7 +155,9 @@ class Commands:
                 # another made the same record at once: the next attempt finds it
         raise Unavailable(what="The record, which others keep changing,")
 
-    def _forward(self, caller: Caller, service: str) -> Callable[[UnitOfWork, Command[Any]], Any]:
+    def _forward(
+        self, caller: Caller, service: str, dry_run: bool = False, effects: Effects | None = None
+    ) -> Callable[[UnitOfWork, Command[Any]], Any]:
         async def forward(work: UnitOfWork, command: Command[Any]) -> Any:
             handler = HANDLERS[type(command)]
             if handler.entity.split(".")[0] == service:
@@ -155,7 +165,11 @@ class Commands:
             # another service: its own transaction, and arguments that have been through the wire, as if it were elsewhere
             sent = msgspec.json.decode(msgspec.json.encode(command), type=type(command))
             admitted = await self._host.admit(caller, handler.entity.split(".")[0], True)
-            answer, _ = await self.run(admitted, sent, cause=caller.cause(work.cause.correlation, work.cause.causation))
+            cause = caller.cause(work.cause.correlation, work.cause.causation)
+            inner = None if effects is None else Effects()
+            answer, _ = await self.run(admitted, sent, cause=cause, dry_run=dry_run, effects=inner)
+            if effects is not None and inner is not None:
+                effects.include(inner)
             return answer
 
         return forward

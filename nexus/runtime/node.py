@@ -31,6 +31,7 @@ from nexus.runtime.relay import Relay
 from nexus.runtime.timers import Postponed, Timekeeper, Timer
 from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Key, Outcome
+from nexus.surfaces.effects import Effects
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import rights_of
@@ -86,10 +87,11 @@ class Node:
         key: Key | None = None,
         cause: Cause | None = None,
         dry_run: bool = False,
+        effects: Effects | None = None,
         encode: Callable[[Any], Outcome] | None = None,
     ) -> tuple[Any, Outcome | None]:
         """Run a command for a caller."""
-        return await self.commands.run(caller, command, key=key, cause=cause, dry_run=dry_run, encode=encode)
+        return await self.commands.run(caller, command, key=key, cause=cause, dry_run=dry_run, effects=effects, encode=encode)
 
     def on_commit(self, watcher: Callable[[UnitOfWork], None]) -> None:
         """Tell somebody of every unit of work that this process commits."""
@@ -195,4 +197,5 @@ def caller_of(principal: Principal) -> Caller:
         principal.teams,
         principal.territories,
         principal.key_id,
+        principal.key_name,
     )

@@ -70,6 +70,7 @@ class Principal:
     teams: tuple[UUID, ...]
     territories: tuple[UUID, ...]
     key_id: UUID
+    key_name: str = ""
     read_only: bool = False
     """The tenant is being moved: reads are served, writes must wait."""
 
@@ -182,6 +183,7 @@ class Principals:
             teams=tuple(found.team_ids),
             territories=territories,
             key_id=token.key,
+            key_name=found.name,
             read_only=moving,
         )
         return principal, self._ttl if found.expires_in is None else found.expires_in

@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import datetime as dt
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
 
@@ -19,11 +19,11 @@ from sqlalchemy.sql.dml import Delete, Update
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.message import HANDLERS, Command, Event, Rows
-from nexus.core.policy import matches
 from nexus.core.problem import Forbidden, NotFound, Problem
 from nexus.core.tx import Actor, Tenant, Tx
 from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure, Statement, Transaction
 from nexus.surfaces import journal
+from nexus.surfaces.effects import Effects, How
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.records import changeable, records_of
@@ -70,6 +70,8 @@ class UnitOfWork(Tx):
         self.scheduled: builtins.list[tuple[Command[Any], dt.datetime]] = []
         """Commands that are to run later, each with its time."""
         self.command = ""
+        self.effects: Effects | None = None
+        """Where a dry run says what it would do."""
         self._transaction = transaction
         self._caller = caller
         self._forward = forward
@@ -200,7 +202,7 @@ class UnitOfWork(Tx):
             self.rights.need(permission)
 
     def holds(self, scope: str) -> bool:
-        return self.rights is None or any(matches(own, scope) for own in self.rights.scopes)
+        return self.rights is None or self.rights.holds(scope)
 
     def add(self, entity: N) -> N:
         self._new.append(entity)
@@ -246,6 +248,9 @@ class UnitOfWork(Tx):
         entity.created_by = entity.updated_by = self.actor.id
         values = records.values(entity)
         self._known[kind, entity.id] = (entity, records.snapshot(entity))
+        self._within(records.shape, values, values)
+        if self.effects is not None:
+            self.effects.change(kind, entity.id, "created", {}, records.snapshot(entity), self.rights, True)
         self._tell(kind, entity.id, "created", journal.shown(records.shape, values))
         declared = {field.name: values[field.name] for field in records.shape.initial if field.name != "id"}
         self._say(records.shape, entity.id, self._after, declared)
@@ -259,7 +264,9 @@ class UnitOfWork(Tx):
             names = tuple(name for name in records.shape.fields if changeable(name) and after[name] != before[name])
             if not names or entity in self._gone:
                 continue
+            self._within(records.shape, records.values(entity), names)
             calls.append(records.update(entity, names, self.actor.id))
+            self._note(kind, id, before, after)
             own.append({"id": id, "version": entity.version})
             entity.version += 1
             entity.updated_at, entity.updated_by = self.now, self.actor.id
@@ -276,11 +283,25 @@ class UnitOfWork(Tx):
         for entity in self._gone:
             records = records_of(type(entity))
             calls.append(records.delete(entity))
+            self._note(type(entity), entity.id, records.snapshot(entity), None)
             self._known.pop((type(entity), entity.id), None)
             self._tell(type(entity), entity.id, "deleted", journal.shown(records.shape, records.values(entity)))
             self._say(records.shape, entity.id, self._before, records.values(entity))
         self._gone.clear()
         return calls
+
+    def _within(self, shape: Shape, values: Mapping[str, Any], names: Iterable[str]) -> None:
+        if self.rights is not None and self.rights.limits.most is not None:
+            self.rights.limits.check(shape, values, names)
+
+    def _note(self, kind: type[Entity], id: UUID, before: Mapping[str, bytes | None], after: Mapping[str, bytes | None] | None) -> None:
+        """Tell a dry run of a change; without values where the caller has not been shown the record and may not see every one."""
+        if self.effects is None:
+            return
+        seen = (kind, id) in self._shown or self.rights is None or self.rights.sight(kind) is None
+        was, now = before["archived_at"], None if after is None else after["archived_at"]
+        how: How = "deleted" if after is None else "updated" if was == now else "archived" if now else "restored"
+        self.effects.change(kind, id, how, before, after or {}, self.rights, seen)
 
     def _say(self, shape: Shape, id: UUID, side: dict[str, Any], values: dict[str, Any]) -> None:
         """Add to what audit keeps; of several changes to one record, the first `before` and the last `after` stand."""
@@ -291,12 +312,14 @@ class UnitOfWork(Tx):
     def _tell(self, kind: type[Entity], subject: UUID, verb: str, values: dict[str, Any], names: Sequence[str] = ()) -> None:
         self._derived.append((journal.topic(kind, verb), subject, msgspec.json.encode(values), " ".join(names)))
 
+    def _spoken(self) -> builtins.list[tuple[str, UUID, bytes, str]]:
+        """The derived events. A declared one stands in for that of its topic and subject."""
+        said = {(event.topic, event.subject) for event in self.emitted}
+        return [one for one in self._derived if one[:2] not in said]
+
     def _journal(self, entity: str, id: UUID | None, outcome: dict[str, Any]) -> builtins.list[Call]:
-        """The journal row; none where nothing happened. A declared event stands in for the derived one of its topic and subject."""
-        spoken = {(event.topic, event.subject) for event in self.emitted}
-        derived = [
-            self.cause.envelope(topic, id, data, changed=changed) for topic, id, data, changed in self._derived if (topic, id) not in spoken
-        ]
+        """The journal row; none where nothing happened."""
+        derived = [self.cause.envelope(topic, id, data, changed=changed) for topic, id, data, changed in self._spoken()]
         events = derived + self._events
         if not self.command and not events:
             return []
@@ -317,6 +340,17 @@ class UnitOfWork(Tx):
             for command, at in self.scheduled
         ]
         return [(_SCHEDULE, [msgspec.json.encode(rows)])] if rows else []
+
+    def foretell(self) -> None:
+        """Tell a dry run of the events and timers; its changes are told as they are written."""
+        if self.effects is None:
+            return
+        for topic, subject, _, _ in self._spoken():
+            self.effects.tell(topic, subject)
+        for event in self.emitted:
+            self.effects.tell(event.topic, event.subject)
+        for command, at in self.scheduled:
+            self.effects.later(HANDLERS[type(command)].needs, at)
 
     async def commit(self, *last: Call, entity: str = "", id: UUID | None = None, outcome: dict[str, Any] | None = None) -> None:
         """Write everything and make it true, in one round trip."""

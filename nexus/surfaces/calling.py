@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from nexus.core.message import Command
 from nexus.core.problem import KeyReused
 from nexus.core.tx import Actor, Tenant
 from nexus.engines.oltp import Oltp, PermissionDenied, Result, Statement, UniqueViolation
+from nexus.surfaces.effects import Effects
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.writes import NOBODY
@@ -48,6 +49,7 @@ class Host(Protocol):
         key: Key | None = None,
         cause: Cause | None = None,
         dry_run: bool = False,
+        effects: Effects | None = None,
         encode: Callable[[Any], Outcome] | None = None,
     ) -> tuple[Any, Outcome | None]: ...
 
@@ -64,6 +66,9 @@ class Caller:
     teams: tuple[UUID, ...] = ()
     territories: tuple[UUID, ...] = ()
     key_id: UUID | None = None
+    key_name: str = ""
+    said: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What audit says beside the person: the tool that was used, the agent that used it."""
 
     def values(self) -> dict[str, Any]:
         """What is bound for conditions on the caller and on the business's days."""
@@ -72,7 +77,7 @@ class Caller:
 
     def cause(self, correlation: str | None = None, causation: str | None = None) -> Cause:
         """The circumstances of one command, now."""
-        return Cause(self.tenant, self.actor, dt.datetime.now(dt.UTC), correlation or str(uuid7()), causation, self.key_id)
+        return Cause(self.tenant, self.actor, dt.datetime.now(dt.UTC), correlation or str(uuid7()), causation, self.key_id, self.said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from nexus.core.problem import NotFound
 from nexus.core.service import Service
 from nexus.engines.oltp import PermissionDenied
 from nexus.surfaces.calling import Caller, Gate
+from nexus.surfaces.effects import Effects
 from nexus.surfaces.rest import Request, Response, Rest
 from nexus.surfaces.shapes import shape_of
 
@@ -81,7 +82,9 @@ class Ask:
     version: int | Literal["*"] | None = None
     """The version a change expects, `*` for whatever is there; PreconditionRequired where one is needed and None is given."""
     dry_run: bool = False
-    """Of a command: do all of it and undo it."""
+    """Of a write: do all of it and undo it."""
+    effects: Effects | None = None
+    """Where a dry run says what it would do."""
     correlation: str | None = None
 
 
@@ -141,6 +144,7 @@ class Operations:
                 ask.body,
                 caller,
                 ask.correlation or str(uuid7()),
+                effects=ask.effects,
             )
         )
 

@@ -15,15 +15,17 @@ from sqlalchemy.sql.util import ClauseAdapter
 from nexus.core.entity import Entity
 from nexus.core.policy import ROLES, Me, Role, matches
 from nexus.core.problem import Forbidden
+from nexus.surfaces.limits import UNLIMITED, Limits
 
 
 class Rights:
-    """What a set of roles allows under a set of scopes. Made once per combination and kept."""
+    """What a set of roles allows under a set of scopes and a session's limits. Made once per combination and kept."""
 
-    def __init__(self, roles: frozenset[str], scopes: frozenset[str]) -> None:
+    def __init__(self, roles: frozenset[str], scopes: frozenset[str], limits: Limits = UNLIMITED) -> None:
         self.roles = tuple(ROLES[name] for name in sorted(roles) if name in ROLES)
         self.scopes = scopes
-        self.key = (tuple(role.name for role in self.roles), scopes)
+        self.limits = limits
+        self.key = (tuple(role.name for role in self.roles), scopes, limits)
         self._allowed: dict[str, bool] = {}
         self._sight: dict[tuple[type[Entity], str | None], sa.ColumnElement[bool] | None] = {}
         self._hidden: dict[type[Entity], frozenset[str]] = {}
@@ -34,14 +36,23 @@ class Rights:
         known = self._allowed.get(permission)
         if known is None:
             by_role = any(matches(pattern, permission) for role in self.roles for pattern in role.may)
-            known = self._allowed[permission] = by_role and any(matches(scope, permission) for scope in self.scopes)
+            by_scope = by_role and any(matches(scope, permission) for scope in self.scopes)
+            known = self._allowed[permission] = by_scope and self.limits.cover(permission)
         return known
 
     def any_of(self, service: str) -> bool:
         """Whether anything of a service may be asked."""
         wanted = (service, "*")  # patterns are crm.lead:read, crm:*, *:read or *
         by_role = any(pattern.split(":")[0].split(".")[0] in wanted for role in self.roles for pattern in role.may)
-        return by_role and any(scope.split(":")[0].split(".")[0] in wanted for scope in self.scopes)
+        return by_role and any(scope.split(":")[0].split(".")[0] in wanted for scope in self.scopes) and self.limits.touch(service)
+
+    def holds(self, scope: str) -> bool:
+        """Whether all that a scope allows is in the scopes, so that a key may be made for it; a limit on amounts fits in no key."""
+        return any(matches(own, scope) for own in self.scopes) and self.limits.cover(scope) and self.limits.most is None
+
+    def limited(self, limits: Limits) -> Rights:
+        """These rights in a session that has limits."""
+        return rights_of(frozenset(role.name for role in self.roles), self.scopes, self.limits & limits)
 
     def need(self, permission: str) -> None:
         """Forbidden (403) unless allowed."""
@@ -122,6 +133,6 @@ def on(table: sa.FromClause, kind: type[Entity], condition: sa.ColumnElement[boo
 
 
 @functools.lru_cache(maxsize=1024)
-def rights_of(roles: frozenset[str], scopes: frozenset[str]) -> Rights:
-    """The rights of a combination of roles and scopes."""
-    return Rights(roles, scopes)
+def rights_of(roles: frozenset[str], scopes: frozenset[str], limits: Limits = UNLIMITED) -> Rights:
+    """The rights of a combination of roles, scopes and limits."""
+    return Rights(roles, scopes, limits)

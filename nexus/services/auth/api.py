@@ -160,10 +160,12 @@ class CreateApiKey(Command[NewApiKey], frozen=True, kw_only=True):
 class RenewApiKey(Command[NewApiKey], frozen=True, kw_only=True):
     """Give a key a new secret; the old one stops working at once. The answer shows it this once."""
 
+    final = True
     api_key_id: UUID
 
 
 class RevokeApiKey(Command[ApiKeyRevoked], frozen=True, kw_only=True):
     """Stop a key from working, at once and for good."""
 
+    final = True
     api_key_id: UUID

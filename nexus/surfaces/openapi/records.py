@@ -154,7 +154,7 @@ def _create(shape: Shape) -> dict[str, Any]:
         "create",
         f"Create {_a(shape.title)}",
         description=shape.summary,
-        parameters=[parameter("Idempotency-Key"), parameter("Prefer")],
+        parameters=[parameter("dry_run"), parameter("Idempotency-Key"), parameter("Prefer")],
         requestBody=body(ref(component(shape, "Create")), examples.of_create(shape)),
         responses={"201": made, **problems.of_operation("Malformed", "Conflict", "TooLarge", "Invalid")},
     )
@@ -192,7 +192,7 @@ def _patch(shape: Shape) -> dict[str, Any]:
         "update",
         f"Change {_a(shape.title)}",
         description="Changes the fields that are given, if the record is still as it was read.",
-        parameters=[parameter("id"), parameter("If-Match"), parameter("Idempotency-Key"), parameter("Prefer")],
+        parameters=[*map(parameter, ("id", "dry_run", "If-Match", "Idempotency-Key", "Prefer"))],
         requestBody=body(ref(component(shape, "Patch")), examples.of_patch(shape)),
         responses={"200": changed, "204": _nothing(), **problems.of_operation(*_CHANGED, "TooLarge")},
     )
@@ -209,7 +209,7 @@ def _remove(shape: Shape) -> dict[str, Any]:
         "archive" if archives else "delete",
         f"{'Archive' if archives else 'Delete'} {_a(shape.title)}",
         description=text,
-        parameters=[parameter("id"), parameter("If-Match"), parameter("Idempotency-Key"), parameter("Prefer")],
+        parameters=[*map(parameter, ("id", "dry_run", "If-Match", "Idempotency-Key", "Prefer"))],
         responses={"200": gone, "204": _nothing(), **problems.of_operation(*_CHANGED)},
     )
 
@@ -221,7 +221,7 @@ def _restore(shape: Shape) -> dict[str, Any]:
         "restore",
         f"Restore {_a(shape.title)}",
         description="Brings an archived record back.",
-        parameters=[parameter("id"), parameter("Idempotency-Key"), parameter("Prefer")],
+        parameters=[*map(parameter, ("id", "dry_run", "Idempotency-Key", "Prefer"))],
         responses={"200": back, "204": _nothing(), **problems.of_operation("NotFound", "Conflict", "Invalid")},
     )
 

@@ -34,7 +34,7 @@ class Action:
         rights, key = request.caller.rights, request.key()
         if rights is not None:
             rights.need(self.handler.needs)
-        given = request.parameters("dry_run")
+        dry_run = request.dry_run()
         fields = decode(self._decoder, request.body or b"{}")
         command = self._command(fields, raw_id)
         status = 201 if self.handler.verb == "create" else 200
@@ -43,8 +43,9 @@ class Action:
             return Outcome(status, {}, msgspec.json.encode(answer), kept=without_secrets(answer))
 
         cause = request.caller.cause(request.correlation)
-        dry_run = given.get("dry_run") == "true"
-        _, outcome = await self._host.run(request.caller, command, key=key, cause=cause, dry_run=dry_run, encode=encode)
+        _, outcome = await self._host.run(
+            request.caller, command, key=key, cause=cause, dry_run=dry_run, effects=request.effects, encode=encode
+        )
         assert outcome is not None, "the command was run with an encoder"
         return stored(outcome, request.path, request.minimal)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from nexus.core.problem import FieldError, Invalid, Malformed, PreconditionRequired, Problem
 from nexus.surfaces.calling import Caller, Key, Outcome
+from nexus.surfaces.effects import Effects
 
 MAX_PARAMETERS: Final = 100
 Header = tuple[bytes, bytes]
@@ -31,6 +32,8 @@ class Request:
     caller: Caller
     correlation: str
     chunks: Callable[[], AsyncIterator[bytes]] | None = None
+    effects: Effects | None = None
+    """Where a dry run says what it would do; REST itself does not show it."""
 
     def pairs(self) -> list[tuple[str, str]]:
         """The query string, decoded. Malformed (400) where it is not UTF-8 or holds more than 100 parameters."""
@@ -54,6 +57,13 @@ class Request:
             if name not in known:
                 raise Invalid.of(FieldError(name, f"is not a parameter here; there are {', '.join(known) or 'none'}"))
         return given
+
+    def dry_run(self) -> bool:
+        """`?dry_run=true`, of what takes no other parameter. Invalid (422) where it is neither true nor false."""
+        given = self.parameters("dry_run").get("dry_run", "false")
+        if given not in ("true", "false"):
+            raise Invalid.of(FieldError("dry_run", f"is one of false, true, not {given!r}"))
+        return given == "true"
 
     def key(self) -> Key | None:
         """The Idempotency-Key with the digest of this request. Invalid (422) where it is not 1 to 255 printable ASCII characters."""

@@ -13,7 +13,7 @@ from nexus.core.problem import Conflict, Forbidden, NotFound, PreconditionFailed
 from nexus.engines.oltp import Call, DatabaseError, Result, UniqueViolation
 from nexus.surfaces import journal
 from nexus.surfaces.calling import Caller, Host, Key, Outcome, replayed
-from nexus.surfaces.kept import kept
+from nexus.surfaces.effects import How
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.reads import (
     COUNT_CAP,
@@ -22,7 +22,6 @@ from nexus.surfaces.reads import (
     disclosed,
     encode_cursor,
     expansion,
-    get_statement,
     list_request,
     list_statement,
     names_of_fields,
@@ -30,6 +29,7 @@ from nexus.surfaces.reads import (
 from nexus.surfaces.redirects import Merged, survivor_statement
 from nexus.surfaces.refusals import problem_of
 from nexus.surfaces.rest.message import JSON, Request, Response, stored
+from nexus.surfaces.rest.trial import Trial, record_statement
 from nexus.surfaces.shapes import Shape, shape_of
 from nexus.surfaces.sql import Compiled, encode
 from nexus.surfaces.verdicts import change_verdicts, create_verdicts, read, refusal
@@ -37,6 +37,7 @@ from nexus.surfaces.wire import decode, wire_of
 from nexus.surfaces.writes import create_statement, patch_statement, remove_statement
 
 KEPT_STATEMENTS: Final = 2000
+_DONE: Final[dict[Literal["archive", "restore", "delete"], How]] = {"archive": "archived", "restore": "restored", "delete": "deleted"}
 
 
 def record_id(raw: str, shape: Shape) -> UUID:
@@ -45,11 +46,6 @@ def record_id(raw: str, shape: Shape) -> UUID:
         return UUID(raw)
     except ValueError:
         raise NotFound(kind=shape.title, id=raw) from None
-
-
-@kept
-def _get(entity: type[Entity], rights: Rights, fields: frozenset[str] | None, expand: Expand) -> Compiled:
-    return get_statement(shape_of(entity), rights, fields, expand)
 
 
 class Records:
@@ -79,7 +75,7 @@ class Records:
         if request.query:
             given = request.parameters("fields", "expand")
             fields, expand = names_of_fields(self.shape, given.get("fields")), expansion(self.shape, rights, given.get("expand"))
-        one = _get(self.entity, rights, fields, expand)
+        one = record_statement(self.entity, rights, fields, expand)
         call = one.call({"id": id, **request.caller.values()})
         result = await self._read(request.caller, call, self._disclosed(request, disclosed(self.shape, rights, fields, expand), id))
         if not result.rows:
@@ -111,7 +107,7 @@ class Records:
         if (survivor := await self._survivor(caller, id)) is not None:
             return Merged(kind=self.shape.title, into=survivor, reason="")
         if caller.rights is not None and caller.rights.sight(self.entity) is not caller.rights.sight(self.entity, needs):
-            one = _get(self.entity, caller.rights, frozenset({"id"}), ())
+            one = record_statement(self.entity, caller.rights, frozenset({"id"}), ())
             if (await self._read(caller, one.call({"id": id, **caller.values()}), [])).rows:
                 return Forbidden(permission=needs)
         return NotFound(kind=self.shape.title, id=raw_id)
@@ -165,7 +161,7 @@ class Records:
 
     async def create(self, request: Request) -> Response:
         """Insert a record with its journal and idempotency rows: one statement, one round trip."""
-        request.parameters()
+        dry_run = request.dry_run()
         rights = self.rights(request, "create")
         caller, key = request.caller, request.key()
         record = decode(self.wire.create, request.body)
@@ -174,7 +170,8 @@ class Records:
         _, row = self.wire.row(record)
         one = create_statement(self.entity, rights, keyed=key is not None)
         values = {"rows": b"[" + row + b"]", **self.circumstances(request, "create", "created", key)}
-        done = await self.write(caller, one.call(values), key)
+        trial = Trial(self.entity, request, dry_run, "created", [field.name for field in self.shape.fields.values()])
+        done = await self.write(caller, one.call(values), key, trial)
         if isinstance(done, Outcome):
             return stored(done, self.location, request.minimal)
         if not done.rows:
@@ -195,9 +192,11 @@ class Records:
             values["key"], _, values["hash"] = key.arguments(request.caller.actor)
         return values
 
-    async def write(self, caller: Caller, call: Call, key: Key | None) -> Result | Outcome:
+    async def write(self, caller: Caller, call: Call, key: Key | None, trial: Trial) -> Result | Outcome:
         """Run a write; a key that has been used answers what it answered the first time."""
         try:
+            if trial.needed:
+                return await trial.run(self._host, call)
             (result,) = await self._host.oltp(caller.cell).run(caller.schema, call, lane="write")
         except DatabaseError as error:
             # a repetition may meet the first request's record before its key: either way the key decides
@@ -209,7 +208,7 @@ class Records:
 
     async def patch(self, request: Request, raw_id: str) -> Response:
         """Change the fields that are given, if the record is still at the version of If-Match."""
-        request.parameters()
+        dry_run = request.dry_run()
         rights = self.rights(request, "update")
         key, version = request.key(), request.version(self.shape.title)
         change = decode(self.wire.patch, request.body)
@@ -217,8 +216,10 @@ class Records:
         self.wire.normalise(change, request.caller.tenant.country)
         names = self.wire.given(change)
         one = patch_statement(self.entity, rights, names, keyed=key is not None)
-        values = {"row": encode(change), "version": version, "id": record_id(raw_id, self.shape)}
-        done = await self.write(request.caller, one.call(values | self.circumstances(request, "update", "updated", key)), key)
+        id = record_id(raw_id, self.shape)
+        values = {"row": encode(change), "version": version, "id": id}
+        call = one.call(values | self.circumstances(request, "update", "updated", key))
+        done = await self.write(request.caller, call, key, Trial(self.entity, request, dry_run, "updated", names, id))
 
         def explain() -> Awaitable[Problem]:
             row = {"id": values["id"], **{name: getattr(change, name) for name in names}}
@@ -266,13 +267,15 @@ class Records:
         return await self._remove(request, raw_id, "restore")
 
     async def _remove(self, request: Request, raw_id: str, how: Literal["archive", "restore", "delete"]) -> Response:
-        request.parameters()
+        dry_run = request.dry_run()
         verb = "delete" if how == "delete" else "archive"
         rights = self.rights(request, verb)
         key = request.key()
         version = request.version(self.shape.title) if how != "restore" else None
         one = remove_statement(self.entity, rights, how, keyed=key is not None)
-        event = {"archive": "archived", "restore": "restored", "delete": "deleted"}[how]
-        values = {"version": version, "id": record_id(raw_id, self.shape)}
-        done = await self.write(request.caller, one.call(values | self.circumstances(request, how, event, key)), key)
+        event: How = _DONE[how]
+        id = record_id(raw_id, self.shape)
+        values = {"version": version, "id": id}
+        trial = Trial(self.entity, request, dry_run, event, (), id)
+        done = await self.write(request.caller, one.call(values | self.circumstances(request, how, event, key)), key, trial)
         return await self._changed(request, verb, raw_id, done, key)

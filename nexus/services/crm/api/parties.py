@@ -73,6 +73,7 @@ class OwnerChanged(Event, frozen=True, kw_only=True):
 class MergeAccounts(Command[AccountMerged], frozen=True, kw_only=True):
     """Merge other accounts into this one. It keeps its own values, gets theirs where it has none, and everything that hung on them."""
 
+    final = True
     account_id: UUID
     others: list[UUID]
 
@@ -80,6 +81,7 @@ class MergeAccounts(Command[AccountMerged], frozen=True, kw_only=True):
 class MergeContacts(Command[ContactMerged], frozen=True, kw_only=True):
     """Merge other contacts into this one. It keeps its own values, gets theirs where it has none, and everything that hung on them."""
 
+    final = True
     contact_id: UUID
     others: list[UUID]
 
