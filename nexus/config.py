@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -53,6 +54,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The Node executable that runs the federation gateway; by default the environment's own, else the PATH's."""
     heartbeat: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 20.0
     """Seconds after which a sign of life goes over a stream on which nothing happens; a WebSocket that answers none within them is ended."""
+    request_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 120.0
+    """Seconds in which a request must be answered, or a stream begun; 0 for no limit. Activations and imports take their time."""
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 0.0
+    """Seconds for which a process that is told to end still takes requests while `/readyz` says 503, so that a load balancer notices."""
+    cors_origins: str = ""
+    """Origins whose pages may call the API from a browser, separated by commas; `*` for every one."""
+    cors_credentials: bool = False
+    """Whether those pages may send credentials that the browser keeps; not with `*`."""
+    access_log: str = ""
+    """A file that gets a line of JSON for each request; `-` for standard output."""
     log_level: str = "warning"
     """debug, info, warning or error."""
 
@@ -69,6 +80,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if not name.isidentifier() or not url or name == "main":
                 raise BadSettings(f"NEXUS_CELLS takes name=url, separated by commas; {part!r} is not that (and main is the first cell)")
             found[name] = url
+        return found
+
+    def origins(self) -> frozenset[str]:
+        """The origins of `cors_origins`. BadSettings where one is none, or all of them would come with credentials."""
+        found = frozenset(filter(None, (one.strip().rstrip("/") for one in self.cors_origins.split(","))))
+        for one in found:
+            parts = urlsplit(one)
+            if one != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or one != f"{parts.scheme}://{parts.netloc}"):
+                raise BadSettings(
+                    f"NEXUS_CORS_ORIGINS takes origins such as https://shop.example.com, separated by commas; {one!r} is none"
+                )
+        if "*" in found and self.cors_credentials:
+            raise BadSettings("NEXUS_CORS_CREDENTIALS cannot be with NEXUS_CORS_ORIGINS=*: name the origins that may send credentials")
         return found
 
 
@@ -92,6 +116,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = msgspec.convert(_file(given, values) | values, Settings, strict=False)
         settings.extra_cells()
+        settings.origins()
         return settings
     except msgspec.ValidationError as error:
         raise BadSettings(_message(error)) from None

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 import msgspec
@@ -23,11 +24,13 @@ from nexus.activation.control import Control
 from nexus.activation.platform import Site
 from nexus.config import Settings
 from nexus.engines.oltp.embedded import EmbeddedPostgres
-from nexus.runtime.app import App
+from nexus.gateway.edge.wiring import edge_of
+from nexus.runtime.app import App, Layer
 from nexus.runtime.connection import Connection
 from nexus.runtime.databases import open_cells, own_database
 from nexus.runtime.node import Node
 from nexus.runtime.operator import keep_operator_key
+from nexus.runtime.routes import Routes
 from nexus.runtime.telemetry import Telemetry
 from nexus.runtime.websocket import LARGEST, WebSocket
 from nexus.surfaces.rest import Rest
@@ -138,9 +141,14 @@ async def node_of(settings: Settings) -> AsyncGenerator[tuple[Node, list[str]]]:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], go_away: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], drain: Callable[[], float], go_away: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`drain` is told that the end has come, and says for how many seconds requests are still taken."""
         super().__init__(config)
         self._ready = ready
+        self._drain = drain
+        self._draining: asyncio.TimerHandle | None = None
         self._go_away = go_away
 
     @contextmanager
@@ -150,6 +158,11 @@ class _Server(uvicorn.Server):
         for sign in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sign, self.handle_exit, sign, None)
         yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the end, a second one hurries it."""
+        seconds = self._drain() if self._draining is None else 0.0
+        self._draining = asyncio.get_running_loop().call_later(seconds, super().handle_exit, sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -178,10 +191,14 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
                 kept = key_file if serves and key_file.exists() else None
                 say(Ready(url, time.monotonic() - began, serves, kept, key_file.read_text().strip() if made else None, findings))
 
+            def drain() -> float:
+                node.draining = True
+                return settings.drain_seconds
+
             async with _working(settings, node, TARGETS[target], url) as app:
                 gc.collect()
                 gc.freeze()  # what is loaded stays: no collection need look at it again
-                await _Server(_configuration(settings, app), ready, app.go_away).serve(sockets=[listening])
+                await _Server(_configuration(settings, app), ready, drain, app.go_away).serve(sockets=[listening])
 
 
 @asynccontextmanager
@@ -190,10 +207,11 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
     control = Control(node, Site(url=settings.public_url.rstrip("/") or url, domain=settings.domain or None), standby=settings.standby)
     telemetry = Telemetry()
 
-    def application(of: Target) -> App:
+    def application(of: Target, *layers: Layer) -> App:
         rest = node.rest if of.serves else Rest(node, ())
         mounted = pages(of, node, control, telemetry)
-        return App(rest, node.authenticate, mounted, body_limit=settings.body_limit, host=node, observe=telemetry.observe)
+        telemetry.routes = Routes(rest, [path for path, _ in mounted])
+        return App(rest, node.authenticate, mounted, body_limit=settings.body_limit, host=node, layers=layers)
 
     # an activation proves itself through the whole API, also in a process that answers nobody else
     control.serve(application(TARGETS["all"]))
@@ -201,7 +219,8 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
         await node.start()
     await control.start(alone=not settings.database_url)
     try:
-        yield application(target)
+        async with edge_of(settings, telemetry) as edge:
+            yield application(target, edge.around)
     finally:
         await control.stop()
 

@@ -187,3 +187,4 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     actor: str | None = None
     correlationid: str | None = None
     causationid: str | None = None
+    traceparent: str | None = None

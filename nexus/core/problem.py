@@ -15,7 +15,9 @@
     ├── TooLarge             413  more bytes or rows than the limit
     ├── Invalid              422  fields are missing, unknown or wrong; each is named
     ├── PreconditionRequired 428  a write without `If-Match`
-    └── Unavailable          503  an engine is away; trying again later may help
+    ├── TooManyRequests      429  a rate or a quota is used up; it says which and for how long
+    ├── Unavailable          503  an engine is away; trying again later may help
+    └── TookTooLong          504  no answer within the time limit
 
 A service adds its own by subclassing. Anything else that is raised is a bug: a 500 with a trace id and no detail.
 """
@@ -174,3 +176,19 @@ class Unavailable(Problem, status=503):
     """{what} is not available right now; try again shortly."""
 
     what: str
+
+
+class TooManyRequests(Problem, status=429):
+    """{who} may send {most}; try again in {retry_after} s."""
+
+    limit: str
+    """Which one it was, as `RateLimit-Policy` names it."""
+    who: str
+    most: str
+    retry_after: int
+
+
+class TookTooLong(Problem, status=504):
+    """No answer within {seconds} s, so the request was given up; a write may have happened: repeat it with its Idempotency-Key."""
+
+    seconds: float

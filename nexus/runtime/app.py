@@ -6,8 +6,7 @@ import asyncio
 import itertools
 import logging
 import re
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any, Final, Protocol, TypeAlias
 
 from nexus.core.ids import uuid7
@@ -137,6 +136,12 @@ class Raw:
         return token.strip().decode("latin-1")
 
 
+Answer: TypeAlias = Callable[[Raw], Awaitable[Response]]
+"""Whatever turns a request into a response."""
+Layer: TypeAlias = Callable[[Answer], Answer]
+"""What stands around that."""
+
+
 class App:
     """Everything one process serves on its port."""
 
@@ -149,7 +154,7 @@ class App:
         body_limit: int,
         sockets: Mapping[str, SocketEndpoint] | None = None,
         host: Gate | None = None,
-        observe: Callable[[str, int, float], None] = lambda method, status, seconds: None,
+        layers: Iterable[Layer] = (),
         lifespan: Callable[[Receive, Send], Awaitable[None]] | None = None,
     ) -> None:
         self._rest = rest
@@ -158,10 +163,13 @@ class App:
         self._exact = {path: page for path, page in pages if not path.endswith("/*")}
         self._body_limit = body_limit
         self._host = host
-        self._observe = observe
         self._lifespan = lifespan
         self._endpoints = sockets or {}
         self._sockets: set[Socket] = set()
+        self.respond: Answer = self.answer
+        """`answer` behind what stands around every request, the last layer outermost: see gateway.edge."""
+        for layer in layers:
+            self.respond = layer(self.respond)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -212,13 +220,6 @@ class App:
     def raw(self, scope: Scope, receive: Receive) -> Raw:
         """A request as ASGI brings it: method, path, query string and headers are what is looked at."""
         return Raw(scope, receive, self._body_limit)
-
-    async def respond(self, raw: Raw) -> Response:
-        """`answer`, with its time taken down."""
-        began = time.perf_counter()
-        response = await self.answer(raw)
-        self._observe(raw.method, response.status, time.perf_counter() - began)
-        return response
 
     async def answer(self, raw: Raw) -> Response:
         """The response to a request; a refusal as a problem, a bug as a 500 with the request's id and nothing else."""

@@ -18,7 +18,7 @@ _PATIENCE: Final = 2.0
 
 
 def health_pages(node: Node) -> list[tuple[str, Page]]:
-    """`/healthz`: the process lives (200). `/readyz`: its databases answer and its work goes on (200), else 503 with what is amiss."""
+    """`/healthz`: the process lives (200). `/readyz`: its databases answer, its work goes on and it is not about to end (200), else 503."""
 
     async def healthz(raw: Raw) -> Response:
         return Response(200, b'{"status":"ok"}', [JSON])
@@ -26,9 +26,9 @@ def health_pages(node: Node) -> list[tuple[str, Page]]:
     async def readyz(raw: Raw) -> Response:
         databases = dict(zip(node.cells, await asyncio.gather(*(_answers(node, name) for name in node.cells)), strict=True))
         ended = node.ended()
-        well = not any(databases.values()) and not ended
+        well = not any(databases.values()) and not ended and not node.draining
         said: dict[str, Any] = {
-            "status": "ready" if well else "not ready",
+            "status": "draining" if node.draining else "ready" if well else "not ready",
             "databases": {name: trouble or "ok" for name, trouble in databases.items()},
             "ended": ended,
         }

@@ -11,6 +11,7 @@ from nexus.config import Settings
 from nexus.core.message import Command, Envelope, Reaction
 from nexus.core.problem import Unavailable
 from nexus.core.service import Service, installed
+from nexus.core.trace import TRACE
 from nexus.core.tx import Actor
 from nexus.engines.endings import end
 from nexus.engines.event_log.embedded import EmbeddedEventLog
@@ -60,6 +61,8 @@ class Node:
         self.followers: list[tuple[str, Follower]] = []
         """Which services of this process follow which cell's log."""
         self.timekeepers = {name: Timekeeper(cell.oltp, self.at_its_time) for name, cell in cells.items()}
+        self.draining = False
+        """The process is about to end: it still answers, and says that nobody new should come."""
         self._tasks: list[asyncio.Task[None]] = []
         self._watchers: list[Callable[[UnitOfWork], None]] = []
 
@@ -114,6 +117,7 @@ class Node:
 
     async def react(self, reaction: Reaction, envelope: Envelope) -> None:
         """Run a reaction for an event of a tenant. Unavailable while its tenant is nowhere to be found."""
+        TRACE.set(envelope.traceparent)
         record = await self.directory.get(envelope.tenant)
         if record is None or record.state in ("purging", "purged"):
             return

@@ -14,36 +14,45 @@ from prometheus_client.registry import Collector
 from nexus.engines.oltp import Unavailable
 from nexus.runtime.app import Page, Raw
 from nexus.runtime.node import Node
+from nexus.runtime.routes import Routes
 from nexus.surfaces.rest.message import Response
 
 BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the latency buckets, in seconds."""
 _GAUGES: Final = ("in_flight", "connections")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 
 
 class Telemetry:
     """Counts the requests of one process."""
 
-    def __init__(self) -> None:
-        self._requests: dict[tuple[str, int], list[float]] = {}
+    def __init__(self, routes: Routes | None = None) -> None:
+        self.routes = routes or Routes()
+        self._requests: dict[tuple[str, str, int], list[float]] = {}
 
-    def observe(self, method: str, status: int, seconds: float) -> None:
+    def observe(self, method: str, path: str, status: int, seconds: float) -> None:
         """One request has been answered."""
-        counts = self._requests.get((method, status))
+        key = (method, self.routes.of(path), status)
+        counts = self._requests.get(key)
         if counts is None:
-            counts = self._requests[method, status] = [0.0] * (len(BOUNDS) + 2)
+            counts = self._first(method, key[1], status)
         counts[bisect_left(BOUNDS, seconds)] += 1
         counts[-1] += seconds
 
+    def _first(self, method: str, route: str, status: int) -> list[float]:
+        """Where such a request is counted. A method that nobody knows counts with its like, so that nobody fills the table with inventions."""
+        key = (method if method in _METHODS else "OTHER", route, status)
+        return self._requests.setdefault(key, [0.0] * (len(BOUNDS) + 2))
+
     def collect(self) -> Iterator[Metric]:
-        """Requests by method and status, with their latency."""
-        family = HistogramMetricFamily("nexus_http_request_seconds", "Time to answer a request", labels=["method", "status"])
-        for (method, status), counts in sorted(self._requests.items()):
+        """Requests by method, route and status, with their latency."""
+        family = HistogramMetricFamily("nexus_http_request_seconds", "Time to answer a request", labels=["method", "route", "status"])
+        for (method, route, status), counts in sorted(self._requests.items()):
             total, buckets = 0.0, list[tuple[str, float]]()
             for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=False):
                 total += count
                 buckets.append((bound, total))
-            family.add_metric([method, str(status)], buckets, sum_value=counts[-1])
+            family.add_metric([method, route, str(status)], buckets, sum_value=counts[-1])
         yield family
 
 

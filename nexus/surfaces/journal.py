@@ -13,6 +13,7 @@ import msgspec
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.message import Event
+from nexus.core.trace import TRACE
 from nexus.core.tx import Actor, Tenant
 from nexus.engines.oltp import Statement
 from nexus.surfaces.shapes import Shape, shape_of
@@ -33,11 +34,13 @@ class Cause:
     key_id: UUID | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """More that audit should say: the import a row came from, the agent that acted."""
+    trace: str | None = field(default_factory=TRACE.get)
+    """The trace that this is a part of, as `traceparent`."""
 
     def audit_head(self, command: str, entity: str) -> bytes:
         """The beginning of an audit entry, up to and with the comma before what it was about."""
         said = {"at": self.now, "actor": self.actor.name, "actor_id": self.actor.id, "key_id": self.key_id, "command": command}
-        return _open(said | {"entity": entity, "correlation": self.correlation} | dict(self.extra))
+        return _open(said | {"entity": entity, "correlation": self.correlation, "traceparent": self.trace} | dict(self.extra))
 
     def event_head(self, topic: str, schema_version: int = 1) -> bytes:
         """The beginning of a CloudEvents envelope: all but id, subject and data."""
@@ -52,6 +55,7 @@ class Cause:
             "actor": self.actor.name,
             "correlationid": self.correlation,
             "causationid": self.causation,
+            "traceparent": self.trace,
         }
         return _open(said)
 

@@ -89,9 +89,10 @@ def _report(part: Part, service: Service, one: Answer) -> dict[str, Any]:
         "summary": summary(one.query.__doc__),
         "description": paragraphs(one.query.__doc__),
         "x-permission": one.needs,
-        "parameters": _parameters(part, service, one),
+        "parameters": [*_parameters(part, service, one), parameter("If-None-Match")],
         "responses": {
             "200": answer("The rows.", schema),
+            "304": {"description": "It is what the caller has."},
             **problems.of_operation("Malformed", "Invalid", own=problems.raised_by(one.select)),
         },
     }

@@ -26,7 +26,9 @@ _SHARED: Final[dict[str, tuple[type[Problem], ...]]] = {
     "TooLarge": (core.TooLarge,),
     "Invalid": (core.Invalid,),
     "PreconditionRequired": (core.PreconditionRequired,),
+    "TooManyRequests": (core.TooManyRequests,),
     "Unavailable": (core.Unavailable,),
+    "TookTooLong": (core.TookTooLong,),
 }
 """Component responses by name: the problems that any operation may answer with that status."""
 _WORDS: Final[dict[str, str]] = {
@@ -39,8 +41,11 @@ _WORDS: Final[dict[str, str]] = {
     "TooLarge": "More bytes than the limit.",
     "Invalid": "Fields are missing, unknown or wrong; `errors` names each.",
     "PreconditionRequired": "A write without `If-Match`.",
+    "TooManyRequests": "A rate or a quota is used up; `Retry-After` says for how long.",
     "Unavailable": "An engine is away; trying again shortly may help.",
+    "TookTooLong": "No answer within the time limit.",
 }
+_ALWAYS: Final = ("TooManyRequests", "Unavailable", "TookTooLong")
 _FACTS: Final[dict[str, Any]] = {
     "reason": "The parameter limit is given twice.",
     "permission": "crm.lead:create",
@@ -57,6 +62,10 @@ _FACTS: Final[dict[str, Any]] = {
     "expected": '"3"',
     "what": "The body",
     "limit": "33,554,432 bytes",
+    "who": "This key",
+    "most": "1,000 requests a second",
+    "retry_after": 3,
+    "seconds": 120,
     "summary": "email: is required",
     "errors": [{"field": "email", "message": "is required"}],
 }
@@ -115,6 +124,8 @@ def example(kind: type[Problem]) -> dict[str, Any]:
         facts["reason"] = "This key is not in force."
     if kind is core.PreconditionFailed:
         facts["now"] = 4
+    if kind is core.TooManyRequests:
+        facts["limit"] = "key"
     return kind(**facts).body() | {"instance": "/requests/0197a3c2-7f00-7000-8000-000000000001"}
 
 
@@ -138,7 +149,7 @@ def of_operation(*names: str, own: Iterable[type[Problem]] = ()) -> dict[str, An
     """The refusals of one operation by status: the shared ones by name, its own with their sentences."""
     found: dict[str, Any] = {}
     mine = list(own)
-    for name in ("Unauthenticated", "Forbidden", *names, "Unavailable"):
+    for name in ("Unauthenticated", "Forbidden", *names, *_ALWAYS):
         status = _SHARED[name][0].status
         extra = [kind for kind in mine if kind.status == status]
         if extra:

@@ -100,9 +100,10 @@ def _list(part: Part, shape: Shape) -> dict[str, Any]:
         "list",
         f"List {many}",
         description=f"A page of {many} that the caller may see, newest first unless `sort` says otherwise. {shape.summary}",
-        parameters=[*(parameter(name) for name in shared_of(shape)), *_expand(shape), *filters(part, shape)],
+        parameters=[*(parameter(name) for name in shared_of(shape)), *_expand(shape), *filters(part, shape), parameter("If-None-Match")],
         responses={
-            "200": answer("One page.", ref(component(shape, "Page")), component(shape, "Page")),
+            "200": answer("One page.", ref(component(shape, "Page")), component(shape, "Page"), header("ETag")),
+            "304": {"description": "It is what the caller has."},
             **problems.of_operation("Malformed", "Invalid"),
         },
     )

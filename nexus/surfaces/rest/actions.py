@@ -12,7 +12,7 @@ from nexus.core.problem import FieldError, Forbidden, Invalid, Malformed
 from nexus.engines.oltp import DatabaseError
 from nexus.surfaces.calling import Host, Outcome
 from nexus.surfaces.refusals import problem_of
-from nexus.surfaces.rest.message import JSON, Request, Response, stored
+from nexus.surfaces.rest.message import JSON, Request, Response, stored, tag_of
 from nexus.surfaces.rest.records import record_id
 from nexus.surfaces.shapes import by_name
 from nexus.surfaces.sql import call
@@ -103,7 +103,8 @@ class Report:
             (result,) = await self._host.oltp(request.caller.cell).run(request.caller.schema, statement, lane="slow")
         except DatabaseError as error:
             raise problem_of(error) or error from error
-        return Response(200, b'{"items":' + (result.rows[0][0] or b"[]") + b"}", [JSON])
+        body = b'{"items":' + (result.rows[0][0] or b"[]") + b"}"
+        return Response(200, body, [JSON, tag_of(body)])
 
     def _question(self, request: Request) -> Any:
         given: dict[str, Any] = {}

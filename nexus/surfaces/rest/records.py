@@ -28,7 +28,7 @@ from nexus.surfaces.reads import (
 )
 from nexus.surfaces.redirects import Merged, survivor_statement
 from nexus.surfaces.refusals import problem_of
-from nexus.surfaces.rest.message import JSON, Request, Response, stored
+from nexus.surfaces.rest.message import JSON, Request, Response, stored, tag_of
 from nexus.surfaces.rest.trial import Trial, record_statement
 from nexus.surfaces.shapes import Shape, shape_of
 from nexus.surfaces.sql import Compiled, encode
@@ -148,7 +148,8 @@ class Records:
             whole = wanted.count == "exact" or found <= COUNT_CAP
             parts.append(b',"count":%d,"count_is":"%b"' % (found if whole else COUNT_CAP, b"exact" if whole else b"at_least"))
         parts.append(b"}")
-        return Response(200, b"".join(parts), [JSON])
+        body = b"".join(parts)
+        return Response(200, body, [JSON, tag_of(body)])
 
     def page(self, rights: Rights, wanted: ListRequest) -> Compiled:
         """The compiled statement of a list's shape."""

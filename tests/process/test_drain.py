@@ -1,0 +1,34 @@
+"""Ending: first `/readyz` says so, then nobody new is let in, and what is under way is answered."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+from tests.process.conftest import PATIENCE, Nexus, until
+
+
+def test_a_process_that_is_to_end_says_so_and_still_answers(nexus: Nexus, tmp_path: Path) -> None:
+    log = tmp_path / "access.jsonl"
+    key = nexus.start(NEXUS_DRAIN_SECONDS="600", NEXUS_ACCESS_LOG=str(log)).activate()
+    with socket.create_connection(("127.0.0.1", nexus.port), PATIENCE) as late:
+        body = b'{"name":"Ngozi"}'
+        head = f"POST /api/v1/crm/contacts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        assert nexus.process is not None
+        nexus.process.send_signal(signal.SIGTERM)
+        until(lambda: nexus.ask("GET", "/readyz")[0] == 503, "it says that it is about to end")
+
+        assert nexus.ask("GET", "/readyz")[1]["status"] == "draining"
+        assert nexus.ask("GET", "/healthz")[0] == 200
+        assert nexus.ask("GET", "/api/v1/crm/contacts", token=key)[0] == 200
+        late.sendall(head.encode() + body)
+        assert late.recv(100).startswith(b"HTTP/1.1 201")
+
+    assert nexus.stop() == 0, "a second signal hurries the end"
+    said = log.read_text()
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert [line["status"] for line in lines if line["route"] == "/api/v1/crm/contacts"] == [200, 201]
+    assert key not in said
+    assert nexus.key not in said
