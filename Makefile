@@ -5,7 +5,7 @@ PYTHON := $(shell for one in $(NEXUS_PYTHON) python3.13 python3.12 python3.11 py
 	$$one -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 BIN := .venv/bin
 
-.PHONY: help run test check bench lock setup format migration
+.PHONY: help run test check bench lock setup format migration surfaces
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ format: .venv/dev ## Bring the code into its format
 
 migration: .venv/dev ## Write a migration: SERVICE=crm (version 1), or SERVICE=crm NAME=what_changes
 	@$(BIN)/python -m tools.migration $(SERVICE) $(NAME)
+
+surfaces: .venv/dev ## Write what every service promises: surfaces.lock and .proto (ACCEPT=crm.Lead.email breaks a promise on purpose)
+	@$(BIN)/python -m tools.surfaces $(foreach one,$(ACCEPT),--accept $(one))
 
 bench: .venv/dev ## Measure against a naive peer and against the database alone
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.txt

@@ -17,6 +17,7 @@ CHECKS: list[tuple[str, list[str]]] = [
     ("pyright", [str(BIN / "pyright")]),
     ("contracts", [str(BIN / "lint-imports"), "--no-cache"]),
     ("migrations", [sys.executable, "-m", "tools.migration", "--check"]),
+    ("surfaces", [sys.executable, "-m", "tools.surfaces", "--check"]),
     ("own lints", [sys.executable, "-m", "tools.lint"]),
 ]
 

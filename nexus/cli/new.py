@@ -91,14 +91,16 @@ def _write(folder: Path, words: dict[str, str]) -> None:
     """All of it or nothing."""
     try:
         _fill(resources.files("nexus.cli") / "templates" / "service", folder, words)
-        command = [sys.executable, "-m", "tools.migration", words["service"]]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        for command, what in (
+            (["tools.migration", words["service"]], "The first version of its tables"),
+            (["tools.surfaces", "--only", words["service"]], "What it promises"),
+        ):
+            done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+            if done.returncode:
+                fail(f"{what} could not be written, so nothing was: {done.stderr.strip() or done.stdout.strip()}")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    if done.returncode:
-        shutil.rmtree(folder)
-        fail(f"The first version of its tables could not be written, so nothing was: {done.stderr.strip() or done.stdout.strip()}")
 
 
 def _fill(template: Traversable, folder: Path, words: dict[str, str]) -> None:

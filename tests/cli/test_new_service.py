@@ -22,6 +22,7 @@ FILES = [
     "flows.py",
     "migrations/0001_initial.sql",
     "policies.py",
+    "surfaces.lock",
     "terms.py",
     "tests/__init__.py",
     "tests/test_close_{}.py",
@@ -32,7 +33,7 @@ FILES = [
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The checkout without its environment, as git knows it."""
     place = tmp_path_factory.mktemp("copy")
-    for name in ("nexus", "tools", "conftest.py", "pyproject.toml"):
+    for name in ("nexus", "proto", "tools", "conftest.py", "pyproject.toml"):
         here, there = ROOT / name, place / name
         if here.is_dir():
             shutil.copytree(here, there, ignore=shutil.ignore_patterns("__pycache__"))
@@ -77,6 +78,7 @@ def test_what_it_writes_passes_its_tests_and_its_checks(copy: Path, request: pyt
         [str(BIN / "mypy")],
         [str(BIN / "lint-imports"), "--no-cache"],
         [sys.executable, "-m", "tools.migration", "--check"],
+        [sys.executable, "-m", "tools.surfaces", "--check"],
         [sys.executable, "-m", "tools.lint"],
     ):
         done = run(copy, *check)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 
 from nexus.core.message import Answer, Handler
 from nexus.core.service import Service
@@ -114,17 +115,17 @@ def _parameters(part: Part, service: Service, one: Answer) -> list[dict[str, Any
 
 def _rows(part: Part, one: Answer) -> dict[str, Any]:
     """What a row of a report holds, from the columns of its statement; an object where it takes parameters to know them."""
-    columns = _columns(one)
+    columns = {column.name: _column(column.type) for column in columns_of(one)}
     return {"type": "object", "properties": columns, "required": list(columns)} if columns else {"type": "object"}
 
 
-def _columns(one: Answer) -> dict[str, Any]:
+def columns_of(one: Answer) -> list[sa.ColumnElement[Any]]:
+    """The columns of a report's rows; none where it takes parameters to know them."""
     try:
         question = msgspec.convert(examples.of_type(one.query), one.query, strict=False)
-        selected = one.select(question, _NOBODY).selected_columns
+        return list(one.select(question, _NOBODY).selected_columns)
     except (msgspec.ValidationError, LookupError, TypeError, ValueError):
-        return {}
-    return {column.name: _column(column.type) for column in selected}
+        return []
 
 
 def _column(kind: Any) -> dict[str, Any]:

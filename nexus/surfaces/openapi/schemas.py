@@ -80,7 +80,7 @@ def described(part: Part, shape: Shape, field: Field) -> dict[str, Any]:
     known = field.facts
     schema = value_schema(part, shape, field)
     schema = nullable(schema) if field.nullable else schema
-    said: dict[str, Any] = {"title": field.label, **({"description": text} if (text := _text(field)) else {})}
+    said: dict[str, Any] = {"title": field.label, **({"description": text} if (text := words_of(field)) else {})}
     if known.example is not None:
         said["examples"] = [msgspec.to_builtins(known.example, builtin_types=(), str_keys=True)]
     if known.refers_to is not None:
@@ -92,7 +92,7 @@ def described(part: Part, shape: Shape, field: Field) -> dict[str, Any]:
     return {**schema, **said}
 
 
-def _text(field: Field) -> str:
+def words_of(field: Field) -> str:
     """What a person should know of a field beyond its name and type."""
     known = field.facts
     said = [known.help] if known.help else []

@@ -1,0 +1,82 @@
+"""The messages of gRPC that all services share: what records are asked with, what events are subscribed with, and what is told of a refusal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from nexus.surfaces.kept import kept
+from nexus.surfaces.lock.declared import of_structs
+from nexus.surfaces.lock.file import fresh, lock_file, read
+from nexus.surfaces.lock.model import Lock
+
+Packed: TypeAlias = Annotated[msgspec.Raw, Meta(extra={"type": "any"})]
+"""A message of any type, with the name of its type."""
+
+
+class Get(Struct, kw_only=True):
+    """One record by its id."""
+
+    id: UUID
+    fields: list[str] = []
+    """Only these fields, with id and version; all of them where none is named."""
+    expand: list[str] = []
+    """References to show in full: `account`, or `account.territory`."""
+
+
+class Filter(Struct, kw_only=True):
+    """One condition of a list; all of them must hold."""
+
+    field: str
+    operator: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "null", "contains", "starts"] = "eq"
+    value: str
+    """As REST writes it: several values of `in` are separated by commas."""
+
+
+class List(Struct, kw_only=True):
+    """A page of records, or all of them as a stream."""
+
+    filters: list[Filter] = []
+    where: Any = None
+    """A tree of conditions as JSON: `{"or": [{"stage": "open"}, {"amount": {"gte": 100}}]}`."""
+    q: str | None = None
+    """Words to search for."""
+    sort: str | None = None
+    """Fields in order, `-` before those that descend: `-amount,name`."""
+    cursor: str | None = None
+    """Where the page begins: `next_cursor` of the page before."""
+    limit: int | None = None
+    """Records of a page, 50 unless said otherwise; of a stream, how many are fetched at a time."""
+    count: Literal["none", "exact", "estimated"] | None = None
+    archived: Literal["false", "true", "any"] | None = None
+    fields: list[str] = []
+    expand: list[str] = []
+
+
+class Change(Struct, kw_only=True):
+    """A record to archive, to bring back or to delete."""
+
+    id: UUID
+
+
+class Problem(Struct, kw_only=True):
+    """A refusal as REST tells it (RFC 9457), among the details of a status."""
+
+    json: Any
+
+
+STRUCTS: Final = (Get, List, Change, Problem)
+
+
+def shared_now() -> Lock:
+    """The shared messages as they are declared."""
+    return of_structs("nexus", STRUCTS)
+
+
+@kept
+def shared() -> Lock:
+    """The shared messages with the numbers of their lock."""
+    return read(lock_file("nexus.surfaces.grpc")) or fresh(shared_now())
