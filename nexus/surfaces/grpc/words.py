@@ -9,7 +9,7 @@ from typing import Any
 from nexus.core.entity import Entity
 from nexus.core.service import Service
 from nexus.surfaces.grpc.descriptors import inner
-from nexus.surfaces.lock.model import Lock, Member, Message
+from nexus.surfaces.lock.model import NULLS, Lock, Member, Message
 from nexus.surfaces.openapi.schemas import words_of
 from nexus.surfaces.openapi.structs import field_docs, paragraphs, summary
 from nexus.surfaces.shapes import shape_of
@@ -40,6 +40,9 @@ def _of_messages(lock: Lock) -> Iterator[tuple[str, str]]:
         kind = _declaration(message.source)
         yield name, _of_message(kind, message)
         said = _of_fields(kind, message)
+        if NULLS in message.fields:
+            kept = " and ".join(field for field, member in message.fields.items() if member.kept)
+            said[NULLS] = f"Which of {kept} are null; one that is neither set nor named here is left out."
         for field, member in message.fields.items():
             more = _of_type(lock, member)
             yield (

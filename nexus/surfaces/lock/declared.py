@@ -11,7 +11,7 @@ from nexus.core.message import Answer, Event, Handler
 from nexus.core.service import Service
 from nexus.surfaces import operations as door
 from nexus.surfaces.calling import Host
-from nexus.surfaces.lock.model import Kind, Lock, Member, Message, Operation, Topic, Words
+from nexus.surfaces.lock.model import NULLS, Kind, Lock, Member, Message, Operation, Topic, Words
 from nexus.surfaces.lock.spelling import Speller, source_of
 from nexus.surfaces.openapi.actions import columns_of
 from nexus.surfaces.rest import Rest
@@ -112,8 +112,9 @@ class _Declared:
         fields: dict[str, Member] = {}
         for field in info.fields:
             type_, null = self._speller.of_info(field.type)
-            fields[field.encode_name] = Member(type=type_, null=null, required=field.required)
-        return self._add(name, what, source_of(kind), fields)
+            kept = null and not field.required and field.default is not None
+            fields[field.encode_name] = Member(type=type_, null=null, required=field.required, kept=kept)
+        return self._add(name, what, source_of(kind), _with_nulls(fields))
 
     def entity(self, shape: Shape, kinds: set[door.Kind]) -> None:
         """A record, what makes and changes it, its page, and what is told of it."""
@@ -124,19 +125,25 @@ class _Declared:
         page |= {"count": Member(type="int", null=True), "count_is": Member(type="text", null=True)}
         self._add(f"{name}Page", "page", source, page)
         if "create" in kinds:
-            wanted = {field.name: self._field(field, required=field.default is ...) for field in shape.writable}
-            self._add(f"{name}Create", "create", source, wanted)
+            wanted = {field.name: self._wanted(field) for field in shape.writable}
+            self._add(f"{name}Create", "create", source, _with_nulls(wanted))
         if "update" in kinds:
             about = {"id": Member(type="uuid", required=True), "update_mask": Member(type="mask")}
             self._add(f"{name}Patch", "patch", source, about | {field.name: self._field(field) for field in shape.patchable})
         verbs = ["created", "updated", "deleted", *(["archived", "restored"] if shape.entity.removal == "archive" else [])]
         self._topics |= {f"{shape.name}.{verb}": Topic(data=name) for verb in verbs}
 
-    def _field(self, field: Field, *, required: bool = False) -> Member:
+    def _wanted(self, field: Field) -> Member:
+        """A field as a create takes it."""
+        required = field.default is ...
+        kept = field.nullable and not required and field.default() is not None
+        return msgspec.structs.replace(self._field(field), required=required, kept=kept)
+
+    def _field(self, field: Field) -> Member:
         type_, _ = self._speller.member(
             str if field.facts.kind in ("text", "long_text", "email", "phone", "url", "currency") else field.type()
         )
-        return Member(type=type_, null=field.nullable, required=required)
+        return Member(type=type_, null=field.nullable)
 
     def event(self, kind: type[Event]) -> None:
         """A topic that a declared event is told on."""
@@ -195,6 +202,11 @@ def _relations(shape: Shape, fields: dict[str, Member]) -> dict[str, Member]:
         if other is not None and other.service == shape.service and name not in fields:
             found[name] = Member(type=other.entity.__name__, null=True)
     return found
+
+
+def _with_nulls(fields: dict[str, Member]) -> dict[str, Member]:
+    """The same, with the field that says what is null where leaving it out says something else."""
+    return fields | {NULLS: Member(type="mask")} if any(member.kept for member in fields.values()) else fields
 
 
 def _camel(name: str) -> str:

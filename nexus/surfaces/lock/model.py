@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
+NULLS: Final = "nulls"
+"""The field of gRPC that names the fields which are null, where leaving them out is something else."""
 Kind = Literal["record", "create", "patch", "page", "command", "answer", "event", "query", "row", "rows", "value", "call"]
 """What a message is for; `call` is one of gRPC's own."""
 
@@ -20,6 +22,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     null: bool = False
     required: bool = False
     """Whether it must be given, in what callers send and in what the log keeps."""
+    kept: bool = False
+    """Whether leaving it out is something else than null: it stays as it was, or has a default. Then gRPC names what is null in `nulls`."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

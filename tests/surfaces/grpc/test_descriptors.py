@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from nexus.core.service import Service
@@ -35,59 +36,48 @@ def test_protoc_reads_the_files_as_the_server_makes_them(services: dict[str, Ser
     assert {file_name(lock): file_of(lock) for lock in locks} == read
 
 
-def test_everything_a_lock_can_say_is_read_by_protoc(tmp_path: Path) -> None:
-    types = [
-        "text",
-        "uuid",
-        "decimal",
-        "int",
-        "float",
-        "bool",
-        "instant",
-        "date",
-        "bytes",
-        "json",
-        "mask",
-        "any",
-        "Color",
-        "Line",
-        "words(a b)",
-    ]
-    types += [f"[{one}]" for one in ("text", "int", "instant", "Color", "Line", "json")]
-    types += [f"{{{one}}}" for one in ("text", "int", "Color", "Line", "json")]
-    types += ["{{Line}}", "[[int]]", "[text?]", "[text] | text"]
-    fields = {
-        f"field_{place}": Member(type=one, null=null) for place, (one, null) in enumerate((one, n) for one in types for n in (False, True))
-    }
-    source = "shop.Thing"
-    messages = {
-        "Empty": Message(kind="answer", source=source, fields={}),
-        "Line": Message(kind="value", source=source, fields={"line": Member(type="Line", null=True)}),
-        "Lines": Message(
-            kind="value", source=source, fields={"lines": Member(type="[Line]", null=True), "others": Member(type="Lines", null=True)}
-        ),
-        "Thing": Message(kind="record", source=source, fields=fields),
-        "Buy": Message(kind="command", source=source, fields={"id": Member(type="uuid")}),
-    }
+SOURCE = "shop.Thing"
+TYPES = [
+    *("text", "uuid", "decimal", "int", "float", "bool", "instant", "date", "bytes", "json", "mask", "any", "Color", "Line", "words(a b)"),
+    *(f"[{one}]" for one in ("text", "int", "instant", "Color", "Line", "json")),
+    *(f"{{{one}}}" for one in ("text", "int", "Color", "Line", "json")),
+    *("{{Line}}", "[[int]]", "[text?]", "[text] | text"),
+]
+
+
+def message(fields: dict[str, Member]) -> Message:
+    return Message(kind="value", source=SOURCE, fields=fields)
+
+
+def everything() -> Lock:
+    """A service with every type, null and not."""
+    several = [(one, null) for one in TYPES for null in (False, True)]
+    fields = {f"field_{place}": Member(type=one, null=null) for place, (one, null) in enumerate(several)}
+    lines = {"lines": Member(type="[Line]", null=True), "others": Member(type="Lines", null=True)}
     buy = Operation(rest="POST /x", grpc="Things/Buy", needs="shop.thing:buy", takes="Buy", gives="Thing")
-    now = Lock(
+    return Lock(
         service="shop",
         operations={"shop.thing.buy": buy},
-        messages=messages,
-        enums={"Color": Words(source=source, numbers={"red": 0, "light-blue": 0})},
+        messages={
+            "Empty": message({}),
+            "Line": message({"line": Member(type="Line", null=True)}),
+            "Lines": message(lines),
+            "Thing": message(fields),
+            "Buy": message({"id": Member(type="uuid")}),
+        },
+        enums={"Color": Words(source=SOURCE, numbers={"red": 0, "light-blue": 0})},
     )
-    less = {name: member for name, member in fields.items() if name not in ("field_0", "field_3")}
-    after = Lock(
-        service="shop",
-        operations=now.operations,
-        messages=messages | {"Thing": Message(kind="record", source=source, fields=less)},
-        enums={"Color": Words(source=source, numbers={"light-blue": 0})},
-    )
+
+
+def test_everything_a_lock_can_say_is_read_by_protoc(tmp_path: Path) -> None:
+    now = everything()
+    less = {name: member for name, member in now.messages["Thing"].fields.items() if name not in ("field_0", "field_3")}
+    fewer = Words(source=SOURCE, numbers={"light-blue": 0})
+    after = msgspec.structs.replace(now, messages=now.messages | {"Thing": message(less)}, enums={"Color": fewer})
 
     for lock in (fresh(now), merged(fresh(now), after)):
         name = file_name(lock)
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(
-            text_of(file_of(lock), {"Thing": "What is sold.\n\nIn two paragraphs.", "Thing.field_1": "A */ mark. " * 30})
-        )
+        docs = {"Thing": "What is sold.\n\nIn two paragraphs.", "Thing.field_1": "A */ mark. " * 30}
+        (tmp_path / name).write_text(text_of(file_of(lock), docs))
         assert compiled(tmp_path, name)[name] == file_of(lock)
