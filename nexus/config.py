@@ -54,6 +54,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The Node executable that runs the federation gateway; by default the environment's own, else the PATH's."""
     heartbeat: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 20.0
     """Seconds after which a sign of life goes over a stream on which nothing happens; a WebSocket that answers none within them is ended."""
+    tenant_rate: Annotated[float, msgspec.Meta(ge=0)] = 2000.0
+    """Requests a second that one tenant may send, ten seconds' worth of them at once; 0 for no limit. A tenant can have limits of its own."""
+    key_rate: Annotated[float, msgspec.Meta(ge=0)] = 1000.0
+    """The same of one API key."""
+    tenant_day: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Requests that one tenant may send in a day (UTC); 0 for no limit."""
+    key_day: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """The same of one API key."""
     request_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 120.0
     """Seconds in which a request must be answered, or a stream begun; 0 for no limit. Activations and imports take their time."""
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 0.0

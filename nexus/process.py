@@ -219,7 +219,7 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
         await node.start()
     await control.start(alone=not settings.database_url)
     try:
-        async with edge_of(settings, telemetry) as edge:
+        async with edge_of(settings, telemetry, node) as edge:
             yield application(target, edge.around)
     finally:
         await control.stop()

@@ -6,7 +6,7 @@ GET    /api/v1/activations/{id}/events         that stream
 POST   /api/v1/activations/{id}/credentials    the owner's key, once, where the answer of the activation did not carry it
 POST   /api/v1/activations/{id}/cancel|retry
 GET    /api/v1/tenants, /api/v1/tenants/{slug or id}
-POST   /api/v1/tenants/{slug or id}/suspend|resume|archive|purge|rename|owner-key
+POST   /api/v1/tenants/{slug or id}/suspend|resume|archive|purge|rename|limits|owner-key
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 from nexus.activation.activations import Activations
 from nexus.activation.platform import Platform
 from nexus.activation.store import ActivationRecord
+from nexus.activation.tenant_limits import Limits
 from nexus.activation.tenants import HOLD_DAYS, STATES, Tenants
 from nexus.core.problem import FieldError, Invalid, NotFound
 from nexus.core.values import Line
@@ -193,6 +194,8 @@ class ControlApi:
             case "rename":
                 rename = _read(body, Rename)
                 return await tenants.rename(name, slug=rename.slug, title=rename.name, reason=rename.reason)
+            case "limits":
+                return await tenants.limits(name, _read(body, Limits))
             case "owner-key":
                 return {"credentials": await tenants.owner_key(name, _read(body, Reason).reason)}
             case _:

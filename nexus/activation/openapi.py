@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from nexus.activation import activations, allocation, api, registering, tenants
+from nexus.activation import activations, allocation, api, registering, tenant_limits, tenants
 from nexus.activation.business import Business
 from nexus.core.problem import Problem
 from nexus.surfaces.openapi import examples, problems, structs
@@ -91,6 +91,8 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "language": _text("BCP 47."),
             "cell": _text("Where its data is."),
             "services": {"type": "object", "description": "Its services and their versions."},
+            "limits": {"type": ["object", "null"], "description": "What it may ask where that differs from the installation's settings."},
+            "requests_today": {"type": "integer", "description": "Requests of this day (UTC), as far as they have been told."},
         },
         "slug",
         "state",
@@ -271,6 +273,7 @@ _CHANGES: Final[list[tuple[str, Any, type, dict[str, Any]]]] = [
     ("archive", tenants.Tenants.archive, api.Archive, {"reason": "The business has closed.", "hold_days": 30}),
     ("purge", tenants.Tenants.purge, api.Purge, {"reason": "The hold is over."}),
     ("rename", tenants.Tenants.rename, api.Rename, {"name": "Ade Bakeries"}),
+    ("limits", tenants.Tenants.limits, tenant_limits.Limits, {"per_second": 50, "per_day": 1_000_000, "reason": "The small plan."}),
     ("owner-key", tenants.Tenants.owner_key, api.Reason, {"reason": "The owner lost the key."}),
 ]
 

@@ -18,6 +18,7 @@ import msgspec
 
 from nexus.activation.platform import Platform
 from nexus.activation.slugs import slug_fault
+from nexus.activation.tenant_limits import COLUMNS, Limits, set_limits, set_statement
 from nexus.core.flow import IllegalMove
 from nexus.core.problem import Conflict, FieldError, Invalid, NotFound
 from nexus.engines.oltp import Statement, UniqueViolation
@@ -51,7 +52,7 @@ _COLUMNS: Final = (
     "t.id, t.slug, t.name, t.state, t.reason, t.since, t.hold_until, t.cell, t.country, t.currency, t.time_zone, t.language, t.preset,"
     " t.created_at, (SELECT coalesce(json_agg(h ORDER BY h.host), '[]') FROM (SELECT host, purpose, dns, tls FROM nexus_control.tenant_host"
     " WHERE tenant_id = t.id) h) AS hosts, (SELECT coalesce(json_agg(f ORDER BY f.kind, f.name), '[]') FROM (SELECT kind, name, state, detail"
-    " FROM nexus_control.tenant_feature WHERE tenant_id = t.id) f) AS features"
+    f" FROM nexus_control.tenant_feature WHERE tenant_id = t.id) f) AS features, {COLUMNS}"
 )
 _SHOW: Final = Statement(
     f"SELECT row_to_json(x) FROM (SELECT {_COLUMNS} FROM nexus_control.tenant t WHERE t.id = $1::uuid OR t.slug = $2"
@@ -96,6 +97,7 @@ _RENAME: Final = Statement(
     " json_build_object('slug', was.slug, 'name', was.name), json_build_object('slug', moved.slug, 'name', moved.name), $4 FROM was, moved"
     f" RETURNING *), {_AUDITED} SELECT count(*) FROM moved"
 )
+_LIMITS: Final = set_statement(_AUDITED)
 _OWNER: Final = Statement(
     "SELECT id FROM {s}.auth_user WHERE roles @> '[\"auth.owner\"]' AND status = 'active' AND archived_at IS NULL ORDER BY id LIMIT 1"
 )
@@ -213,6 +215,14 @@ class Tenants:
             raise IllegalMove(entity=row["name"], now=row["state"], move="be renamed")
         self._forget(id)
         return await self.show(str(id))
+
+    async def limits(self, name: str, limits: Limits) -> dict[str, Any]:
+        """Give it limits of its own in place of the installation's; they are in force everywhere within seconds."""
+        row = await self._find(name)
+        if not await set_limits(self._platform, _LIMITS, UUID(row["id"]), limits):
+            raise IllegalMove(entity=row["name"], now=row["state"], move="be given limits")
+        self._forget(UUID(row["id"]))
+        return await self.show(row["id"])
 
     async def owner_key(self, name: str, reason: str) -> dict[str, Any]:
         """A new key for the tenant's first active owner, shown once; the tenant's audit says that the platform made it."""

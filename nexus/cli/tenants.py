@@ -110,6 +110,23 @@ def rename(
     _change(name, "rename", {"slug": slug, "name": title, "reason": reason}, json, url, key_file)
 
 
+@group.command()
+def limits(
+    name: Name,
+    reason: Why,
+    per_second: Annotated[float | None, typer.Option(help="Requests a second; 0 for no limit.")] = None,
+    key_per_second: Annotated[float | None, typer.Option(help="Requests a second of each key; 0 for no limit.")] = None,
+    per_day: Annotated[int | None, typer.Option(help="Requests a day; 0 for no limit.")] = None,
+    key_per_day: Annotated[int | None, typer.Option(help="Requests a day of each key; 0 for no limit.")] = None,
+    json: Json = False,
+    url: Url = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Give a tenant limits of its own; what is left out is as the settings have it."""
+    given = {"per_second": per_second, "key_per_second": key_per_second, "per_day": per_day, "key_per_day": key_per_day}
+    _change(name, "limits", {**given, "reason": reason}, json, url, key_file)
+
+
 @group.command("owner-key")
 def owner_key(name: Name, reason: Why, json: Json = False, url: Url = None, key_file: KeyFile = None) -> None:
     """Make a new key for the owner of a tenant; it is shown this once."""
@@ -160,6 +177,10 @@ def _show(tenant: dict[str, Any], json: bool) -> None:
         if tenant.get(field) is not None:
             shown.add_row(f"  {field.replace('_', ' ')}", escape(str(tenant[field])))
     shown.add_row("  services", ", ".join(f"{name} {version}" for name, version in tenant["services"].items()))
+    own: dict[str, float | None] = tenant.get("limits") or {}
+    for limit, most in own.items():
+        if most is not None:
+            shown.add_row("  limit", f"{limit.replace('_', ' ')}: {most:g}")
     for host in tenant["hosts"]:
         shown.add_row("  host", f"{escape(host['host'])} [dim]dns {host['dns']}, tls {host['tls']}[/]")
     for feature in tenant["features"]:

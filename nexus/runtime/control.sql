@@ -58,6 +58,24 @@ CREATE TABLE IF NOT EXISTS nexus_control.tenant_feature (
     CONSTRAINT pk_tenant_feature PRIMARY KEY (tenant_id, kind, name)
 );
 
+-- What a tenant may ask where that differs from the installation's settings; NULL is as there, 0 without a limit.
+CREATE TABLE IF NOT EXISTS nexus_control.tenant_limit (
+    tenant_id uuid CONSTRAINT pk_tenant_limit PRIMARY KEY CONSTRAINT fk_tenant_limit_tenant REFERENCES nexus_control.tenant (id) ON DELETE CASCADE,
+    per_second double precision CONSTRAINT ck_tenant_limit_per_second CHECK (per_second >= 0),
+    key_per_second double precision CONSTRAINT ck_tenant_limit_key_per_second CHECK (key_per_second >= 0),
+    per_day bigint CONSTRAINT ck_tenant_limit_per_day CHECK (per_day >= 0),
+    key_per_day bigint CONSTRAINT ck_tenant_limit_key_per_day CHECK (key_per_day >= 0)
+);
+
+-- Requests of a day (UTC), by key and, with the key of zeros, of the whole tenant. Told every few seconds, not for each request.
+CREATE TABLE IF NOT EXISTS nexus_control.usage (
+    day date NOT NULL,
+    tenant_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    requests bigint NOT NULL,
+    CONSTRAINT pk_usage PRIMARY KEY (day, tenant_id, key_id)
+);
+
 -- Tenants made in advance: schema, role and tables are there, no row is. Claiming one deletes its row here and writes the tenant's.
 CREATE TABLE IF NOT EXISTS nexus_control.standby (
     tenant_id uuid CONSTRAINT pk_standby PRIMARY KEY,
@@ -134,6 +152,6 @@ REVOKE ALL ON SCHEMA nexus_control FROM PUBLIC;
 GRANT USAGE ON SCHEMA nexus_control TO nexus_app;
 GRANT SELECT ON TABLE nexus_control.cell, nexus_control.operator, nexus_control.relocation TO nexus_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE nexus_control.tenant, nexus_control.tenant_host, nexus_control.tenant_feature,
-    nexus_control.standby TO nexus_app;
+    nexus_control.standby, nexus_control.tenant_limit, nexus_control.usage TO nexus_app;
 GRANT SELECT, INSERT ON TABLE nexus_control.tenant_change TO nexus_app;
 GRANT SELECT, INSERT, UPDATE ON TABLE nexus_control.activation, nexus_control.activation_step TO nexus_app;

@@ -23,7 +23,8 @@ LIMIT: Final = 10_000
 
 _COLUMNS: Final = (
     "id, slug, name, state, reason, since, hold_until, cell, country, currency, time_zone, language, preset, created_at,"
-    " (SELECT r.was FROM nexus_control.relocation r WHERE r.tenant_id = tenant.id) AS was"
+    " (SELECT r.was FROM nexus_control.relocation r WHERE r.tenant_id = tenant.id) AS was,"
+    " (SELECT row_to_json(l) FROM nexus_control.tenant_limit l WHERE l.tenant_id = tenant.id) AS limits"
 )
 _BY_ID: Final = Statement(f"SELECT row_to_json(t) FROM (SELECT {_COLUMNS} FROM nexus_control.tenant WHERE id = $1) t")
 _BY_SLUG: Final = Statement(
@@ -35,6 +36,15 @@ _SERVICES: Final = Statement("SELECT service, version FROM nexus_cell.tenant_ser
 def schema_of(id: UUID) -> str:
     """The name of a tenant's schema and role."""
     return f"t_{id.hex}"
+
+
+class TenantLimits(msgspec.Struct, frozen=True):
+    """What a tenant may ask, where that is not what every tenant may; 0 is without a limit."""
+
+    per_second: float | None = None
+    key_per_second: float | None = None
+    per_day: int | None = None
+    key_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,7 @@ class TenantRecord:
     created_at: dt.datetime | None = None
     was: str | None = None
     """Of one that moves: the state to which it returns."""
+    limits: TenantLimits | None = None
 
     @property
     def stands(self) -> str:
@@ -95,6 +106,7 @@ class _Row(msgspec.Struct):
     hold_until: dt.datetime | None = None
     created_at: dt.datetime | None = None
     was: str | None = None
+    limits: TenantLimits | None = None
 
 
 _row: Final = msgspec.json.Decoder(_Row)

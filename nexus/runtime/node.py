@@ -27,6 +27,7 @@ from nexus.runtime.housekeeping import Housekeeping
 from nexus.runtime.migrate import Migrator
 from nexus.runtime.moving import Moves
 from nexus.runtime.principals import Principal, Principals
+from nexus.runtime.rates import Rates
 from nexus.runtime.reactions import Follower, reactions_of
 from nexus.runtime.relay import Relay
 from nexus.runtime.timers import Postponed, Timekeeper, Timer
@@ -61,6 +62,8 @@ class Node:
         self.followers: list[tuple[str, Follower]] = []
         """Which services of this process follow which cell's log."""
         self.timekeepers = {name: Timekeeper(cell.oltp, self.at_its_time) for name, cell in cells.items()}
+        self.rates: Rates | None = None
+        """What callers may ask; None where nobody is held to anything."""
         self.draining = False
         """The process is about to end: it still answers, and says that nobody new should come."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -108,8 +111,11 @@ class Node:
             watcher(work)
 
     async def authenticate(self, token: str) -> Caller:
-        """The caller a token stands for. Raises Unauthenticated, TenantSuspended, TenantArchived."""
-        return caller_of(await self.principals.of(token))
+        """The caller a token stands for. Raises Unauthenticated, TenantSuspended, TenantArchived, TooManyRequests."""
+        caller = caller_of(await self.principals.of(token))
+        if self.rates is not None and (late := self.rates.take(caller)) is not None:
+            await late
+        return caller
 
     def system(self, record: TenantRecord) -> Caller:
         """The system itself, at work for a tenant: it sees everything there."""

@@ -18,6 +18,7 @@ from nexus.gateway.edge.bodies import LEAST, shaped
 from nexus.gateway.edge.cors import Cors
 from nexus.gateway.edge.flights import Flights
 from nexus.runtime.app import Answer, Raw
+from nexus.runtime.rates import STANDING
 from nexus.runtime.telemetry import Telemetry
 from nexus.surfaces.rest.message import Response, problem
 
@@ -60,6 +61,10 @@ class Edge:
             if mine is not None:
                 response.headers = [*response.headers, (b"traceparent", mine.encode())]
             seconds = clock() - began
+            if (standing := STANDING.get()) is not None:
+                STANDING.set(None)
+                standing.tenant.seconds += seconds
+                response.headers = [*response.headers, *standing.headers()]
             observe(raw.method, raw.path, response.status, seconds)
             if log is not None:
                 log.write(raw, response, seconds)
