@@ -38,6 +38,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Tenants are named `<slug>.<domain>` where it is given."""
     public_url: str = ""
     """Where callers reach this installation, as answers name it; by default the address it serves on."""
+    services: str = ""
+    """Where services run in processes of their own, as name=url, separated by commas; `control` is the control plane."""
+    operator_key: str = ""
+    """The file that keeps the operator's key; by default operator.key in the data folder."""
+    prepare: bool = True
+    """Make roles and the platform's own tables at the start; no where another process has done so."""
+    call_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 10.0
+    """Seconds in which a service that another one calls must have answered."""
     standby: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
     """Prepared tenants kept ready in each cell."""
     body_limit: Annotated[int, msgspec.Meta(ge=1024)] = 32 * 1024 * 1024
@@ -79,6 +87,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def folder(self) -> Path:
         """The data folder, absolute."""
         return Path(self.data).absolute()
+
+    @property
+    def key_file(self) -> Path:
+        """The file that keeps the operator's key."""
+        return Path(self.operator_key).absolute() if self.operator_key else self.folder / "operator.key"
+
+    def addresses(self) -> dict[str, str]:
+        """Where services run apart, by their names. BadSettings where the setting cannot be read."""
+        found: dict[str, str] = {}
+        for part in filter(None, (one.strip() for one in self.services.split(","))):
+            name, _, url = part.partition("=")
+            if not name.isidentifier() or not url.startswith(("http://", "https://")):
+                raise BadSettings(f"NEXUS_SERVICES takes name=url, separated by commas; {part!r} is not that")
+            found[name] = url.rstrip("/")
+        return found
 
     def extra_cells(self) -> dict[str, str]:
         """The further cells' URLs by their names. BadSettings where the setting cannot be read."""
@@ -125,6 +148,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         settings = msgspec.convert(_file(given, values) | values, Settings, strict=False)
         settings.extra_cells()
         settings.origins()
+        settings.addresses()
         return settings
     except msgspec.ValidationError as error:
         raise BadSettings(_message(error)) from None

@@ -23,18 +23,20 @@ import uvicorn
 from nexus.activation.control import Control
 from nexus.activation.platform import Site
 from nexus.config import Settings
+from nexus.core.service import installed, service_names
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.gateway.edge.wiring import edge_of
-from nexus.runtime.app import App, Layer
+from nexus.gateway.routes import Gateway
+from nexus.runtime.app import App, Layer, Mounted
 from nexus.runtime.connection import Connection
-from nexus.runtime.databases import open_cells, own_database
+from nexus.runtime.databases import attach_cells, open_cells, own_database
 from nexus.runtime.node import Node
 from nexus.runtime.operator import keep_operator_key
 from nexus.runtime.routes import Routes
-from nexus.runtime.telemetry import Telemetry
+from nexus.runtime.telemetry import Telemetry, metrics_page
 from nexus.runtime.websocket import LARGEST, WebSocket
 from nexus.surfaces.rest import Rest
-from nexus.targets import TARGETS, Target, pages
+from nexus.targets import EVERY, TARGETS, Target, pages, target_of
 
 
 class AlreadyRunning(Exception):
@@ -73,7 +75,7 @@ class Ready:
 
 
 @contextmanager
-def _only_one(settings: Settings) -> Generator[Callable[[str], None]]:
+def only_one(settings: Settings) -> Generator[Callable[[str], None]]:
     """Hold the data folder; call what is given with the address. The kernel lets go of the lock however this process ends."""
     file = settings.folder / "running.json"
     settings.folder.mkdir(parents=True, exist_ok=True)
@@ -114,12 +116,15 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 @asynccontextmanager
-async def engines(settings: Settings) -> AsyncGenerator[str]:
-    """The URL of the first database: the one that was given, or an embedded server for as long as the context lasts."""
+async def engines(settings: Settings, connections: int | None = None) -> AsyncGenerator[str]:
+    """The URL of the first database: the one that was given, or an embedded server for as long as the context lasts.
+
+    `connections` is how many the embedded server takes, where it is not as many as it takes by itself.
+    """
     if settings.database_url:
         yield settings.database_url
         return
-    server = EmbeddedPostgres(settings.folder / "postgres")
+    server = EmbeddedPostgres(settings.folder / "postgres", settings={"max_connections": str(connections)} if connections else None)
     server.on_restart = lambda code: logging.getLogger("nexus").warning("PostgreSQL ended with %s; starting it again", code)
     await server.start()
     try:
@@ -129,11 +134,12 @@ async def engines(settings: Settings) -> AsyncGenerator[str]:
 
 
 @asynccontextmanager
-async def node_of(settings: Settings) -> AsyncGenerator[tuple[Node, list[str]]]:
+async def node_of(settings: Settings, target: Target = TARGETS["all"]) -> AsyncGenerator[tuple[Node, list[str]]]:
     """A node on its databases, its own work not begun; with what could not be secured there."""
     async with engines(settings) as url:
-        cells, findings = await open_cells(url, settings)
-        node = Node(settings, cells)
+        cells, findings = await (open_cells(url, settings) if settings.prepare else attach_cells(url, settings))
+        services = installed()
+        node = Node(settings, cells, services, target.runs(services))
         try:
             yield node, findings
         finally:
@@ -177,28 +183,49 @@ class _Server(uvicorn.Server):
 async def serve(settings: Settings, say: Callable[[Ready], None], target: str = "all") -> None:
     """Serve until a signal ends it. Raises AlreadyRunning, PortTaken, and what the engines raise when they cannot start."""
     began = time.monotonic()
-    with _only_one(settings) as running_at:
+    what = target_of(target, service_names())
+    with only_one(settings) as running_at:
         listening = _listen(settings)
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
         running_at(url)
-        async with node_of(settings) as (node, findings):
-            key_file = settings.folder / "operator.key"
-            serves = TARGETS[target].serves
-            made = serves and await keep_operator_key(node.cells, key_file)  # who answers no operator puts no key in force
-            await node.migrator.run()
 
-            def ready() -> None:
-                kept = key_file if serves and key_file.exists() else None
-                say(Ready(url, time.monotonic() - began, serves, kept, key_file.read_text().strip() if made else None, findings))
+        def ready(made: bool = False, findings: list[str] | None = None) -> None:
+            kept = settings.key_file if what.controls and settings.key_file.exists() else None
+            key = settings.key_file.read_text().strip() if made else None
+            say(Ready(url, time.monotonic() - began, what.serves, kept, key, findings or []))
+
+        if what.routes:
+            async with _routing(settings) as app:
+                await _Server(configuration(settings, app), ready, lambda: settings.drain_seconds, app.go_away).serve(sockets=[listening])
+            return
+        async with node_of(settings, what) as (node, findings):
+            made = what.controls and await keep_operator_key(node.cells, settings.key_file)  # who answers no operator puts no key in force
+            if settings.prepare:
+                await node.migrator.run()
 
             def drain() -> float:
                 node.draining = True
                 return settings.drain_seconds
 
-            async with _working(settings, node, TARGETS[target], url) as app:
+            async with _working(settings, node, what, url) as app:
                 gc.collect()
                 gc.freeze()  # what is loaded stays: no collection need look at it again
-                await _Server(_configuration(settings, app), ready, drain, app.go_away).serve(sockets=[listening])
+                await _Server(configuration(settings, app), lambda: ready(made, findings), drain, app.go_away).serve(sockets=[listening])
+
+
+@asynccontextmanager
+async def _routing(settings: Settings) -> AsyncGenerator[App]:
+    """The application of a gateway. Its own limit of time is the later one: that of the process behind can say more."""
+    limit = settings.request_seconds
+    gateway = Gateway(settings.addresses(), patience=limit and limit + 5)
+    telemetry = Telemetry()
+    mounted: Mounted = [("/metrics", metrics_page(telemetry)), *gateway.pages()]
+    telemetry.routes = Routes(None, [path for path, _ in mounted])
+    try:
+        async with edge_of(msgspec.structs.replace(settings, request_seconds=limit and limit + 10), telemetry) as edge:
+            yield App(None, None, mounted, body_limit=settings.body_limit, layers=[edge.around])
+    finally:
+        gateway.close()
 
 
 @asynccontextmanager
@@ -206,26 +233,31 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
     """The application of a target, with the work that goes on beside it for as long as the context lasts."""
     control = Control(node, Site(url=settings.public_url.rstrip("/") or url, domain=settings.domain or None), standby=settings.standby)
     telemetry = Telemetry()
+    gateway = Gateway(settings.addresses(), patience=settings.request_seconds)
 
     def application(of: Target, *layers: Layer) -> App:
-        rest = node.rest if of.serves else Rest(node, ())
+        rest = node.rest if of.services == EVERY else Rest(node, (one for one in node.services.values() if one.name == of.services))
         mounted = pages(of, node, control, telemetry)
         telemetry.routes = Routes(rest, [path for path, _ in mounted])
         return App(rest, node.authenticate, mounted, body_limit=settings.body_limit, host=node, layers=layers)
 
-    # an activation proves itself through the whole API, also in a process that answers nobody else
-    control.serve(application(TARGETS["all"]))
-    if target.works:
-        await node.start()
-    await control.start(alone=not settings.database_url)
+    # an activation proves itself through the whole API: that of the processes apart, or all of it in here, also where nobody else is answered
+    apart = App(None, None, gateway.pages(), body_limit=settings.body_limit)
+    control.serve(apart if gateway.upstreams else application(TARGETS["all"]))
+    alone = not settings.database_url
+    await node.start(reacts=target.reacts, relays=target.relays, alone=alone)
+    if target.tends:
+        await control.start(alone=alone)
     try:
         async with edge_of(settings, telemetry, node) as edge:
             yield application(target, edge.around)
     finally:
         await control.stop()
+        gateway.close()
 
 
-def _configuration(settings: Settings, app: App) -> uvicorn.Config:
+def configuration(settings: Settings, app: App) -> uvicorn.Config:
+    """How an application is served."""
     return uvicorn.Config(
         app,
         http=Connection,

@@ -1,8 +1,11 @@
-"""What one process runs: a table of targets, and the pages that each serves."""
+"""What one process runs: a table of targets, and the pages that each serves.
+
+A service's name is a target as well: that service alone, its API and its reactions. Any number of processes of any target may share the databases.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,28 +16,60 @@ from nexus.runtime.health import health_pages
 from nexus.runtime.node import Node
 from nexus.runtime.telemetry import Telemetry, metrics_page
 
+EVERY: Final = "*"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A kind of process. Any number of processes of any target may share the databases."""
+    """A kind of process. Each answers about its health and its metrics."""
 
     summary: str
-    serves: bool = True
-    """Answers the API, the control plane and the pages; every target answers health and metrics."""
-    works: bool = True
-    """Moves the journal into the log, reacts to events, keeps time, and looks after tenants."""
+    services: str = ""
+    """Whose commands run here and whose API is answered: a service's name, every one's (`*`), or none's."""
+    controls: bool = False
+    """Answers the control plane and the pages, and looks after tenants."""
+    reacts: bool = False
+    """Follows the log for its services (for every one where it has none), and keeps their time."""
+    relays: bool = False
+    """Moves the journal into the log, and tidies up."""
+    routes: bool = False
+    """Hands requests on to the processes that answer them, and needs no database."""
+
+    @property
+    def tends(self) -> bool:
+        """Whether it goes on with activations and keeps the pool of prepared tenants filled."""
+        return self.controls or (self.reacts and self.relays)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it answers more than its health."""
+        return bool(self.services) or self.controls or self.routes
+
+    def runs(self, services: Iterable[str]) -> frozenset[str]:
+        """Of these services, those whose rules run here."""
+        return frozenset(name for name in services if self.services in (EVERY, name) or (self.reacts and not self.services))
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "all": Target(summary="Everything in one process"),
-    "api": Target(summary="Answers requests; needs a worker beside it", works=False),
-    "worker": Target(summary="Moves events, reacts, keeps time, fills the pool of prepared tenants", serves=False),
+    "all": Target(summary="Everything in one process", services=EVERY, controls=True, reacts=True, relays=True),
+    "api": Target(summary="Answers requests; needs a worker beside it", services=EVERY, controls=True),
+    "worker": Target(summary="Moves events, reacts, keeps time, fills the pool of prepared tenants", reacts=True, relays=True),
+    "control": Target(summary="The control plane and the pages; services run apart", controls=True),
+    "relay": Target(summary="Moves events and tidies up", relays=True),
+    "gateway": Target(summary="Hands requests on to the other processes", routes=True),
 }
 
 
+def target_of(name: str, services: Iterable[str]) -> Target:
+    """The target of this name; a service's is its own. KeyError where there is none."""
+    if name not in TARGETS and name in services:
+        return Target(summary=f"The service {name}: its API and its reactions", services=name, reacts=True)
+    return TARGETS[name]
+
+
 def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) -> Mounted:
-    """Every endpoint outside the derived API; a path that ends in `/*` is a prefix."""
+    """Every endpoint of a process that has databases, outside the derived API; a path that ends in `/*` is a prefix."""
     served: Mounted = [*health_pages(node), ("/metrics", metrics_page(telemetry, node))]
-    if target.serves:
+    if target.controls:
         served += [*control.pages(), *site_pages(node, control)]
     return served

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import NoReturn
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn
 
 import psycopg
 import typer
@@ -11,7 +13,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from nexus.apart import PartFailed, serve_apart
 from nexus.config import BadSettings, Settings, load
+from nexus.core.service import service_names
 from nexus.engines.oltp.embedded import AlreadyRunning as PostgresRunning
 from nexus.engines.oltp.embedded import NoPostgres
 from nexus.process import AlreadyRunning, PortTaken, Ready, serve
@@ -23,20 +27,31 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
 
     @app.command()
-    def up() -> None:
+    def up(
+        apart: Annotated[
+            bool, typer.Option("--apart", help="Each service in a process of its own behind a gateway, as in a cluster.")
+        ] = False,
+    ) -> None:
         """Start everything on embedded engines and serve on one port."""
-        run(settings_or_exit())
+        settings = settings_or_exit()
+        run(serve_apart(settings, welcome, _say) if apart else serve(settings, welcome))
 
     @app.command("serve")
     def serve_(
         target: str = typer.Option(
-            "all", help="What this process runs: " + ", ".join(f"{name} ({one.summary.lower()})" for name, one in TARGETS.items()) + "."
+            "all",
+            help="What this process runs: "
+            + ", ".join(f"{name} ({one.summary.lower()})" for name, one in TARGETS.items())
+            + f", or one service ({', '.join(service_names())}).",
         ),
+        quiet: Annotated[bool, typer.Option("--quiet", help="Do not say where to go.")] = False,
     ) -> None:
         """Serve against the databases of the settings (NEXUS_DATABASE_URL), or embedded ones where none is given."""
-        if target not in TARGETS:
-            raise typer.BadParameter(f"there is no target {target!r}; there are {', '.join(TARGETS)}", param_hint="--target")
-        run(settings_or_exit(), target)
+        known = (*TARGETS, *service_names())
+        if target not in known:
+            raise typer.BadParameter(f"there is no target {target!r}; there are {', '.join(known)}", param_hint="--target")
+        settings = settings_or_exit()
+        run(serve(settings, (lambda ready: None) if quiet else welcome, target))
 
 
 def settings_or_exit() -> Settings:
@@ -55,16 +70,22 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def run(settings: Settings, target: str = "all") -> None:
+def run(serving: Coroutine[Any, Any, None]) -> None:
     """Serve until stopped."""
     try:
-        uvloop.run(serve(settings, welcome, target))
+        uvloop.run(serving)
     except KeyboardInterrupt:
         pass
-    except (AlreadyRunning, PortTaken, NoPostgres, PostgresRunning, BadOperatorKey) as error:
+    except (AlreadyRunning, PartFailed, PortTaken, NoPostgres, PostgresRunning, BadOperatorKey) as error:
         fail(str(error))
     except psycopg.OperationalError as error:
         fail(f"The database cannot be reached: {error}")
+
+
+def _say(name: str, line: str) -> None:
+    """A line of one of several processes."""
+    sys.stdout.write(f"{name:<8}| {line}\n")
+    sys.stdout.flush()
 
 
 def welcome(ready: Ready) -> None:

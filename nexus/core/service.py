@@ -74,6 +74,13 @@ class Service:
         return [one for one in ROLES.values() if one.name.split(".")[0] == self.name]
 
 
+def service_names() -> list[str]:
+    """The names of the service folders there are, nothing of them loaded."""
+    import nexus.services
+
+    return sorted(module.name for module in pkgutil.iter_modules(nexus.services.__path__))
+
+
 def installed() -> dict[str, Service]:
     """Every service folder that has a manifest named `service`, loaded, by name and in the order of their needs."""
     import nexus.services

@@ -147,8 +147,8 @@ class App:
 
     def __init__(
         self,
-        rest: Rest,
-        authenticate: Callable[[str], Awaitable[Caller]],
+        rest: Rest | None,
+        authenticate: Callable[[str], Awaitable[Caller]] | None,
         pages: Mounted,
         *,
         body_limit: int,
@@ -157,6 +157,7 @@ class App:
         layers: Iterable[Layer] = (),
         lifespan: Callable[[Receive, Send], Awaitable[None]] | None = None,
     ) -> None:
+        """`rest` and `authenticate` are None where pages are all there is."""
         self._rest = rest
         self._authenticate = authenticate
         self._pages = sorted(pages, key=lambda page: -len(page[0]))
@@ -243,7 +244,7 @@ class App:
             return await page(raw)
         if raw.path in self._endpoints:
             raise UpgradeRequired(path=raw.path)
-        if not raw.path.startswith(API):
+        if self._rest is None or self._authenticate is None or not raw.path.startswith(API):
             raise NotFound(kind="page", id=raw.path)
         caller = await self._authenticate(raw.token())
         service, _, rest = raw.path[len(API) :].partition("/")

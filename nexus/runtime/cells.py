@@ -25,6 +25,8 @@ class Cell:
     oltp: Oltp
     owner_url: str = field(repr=False)
     capacity: int = CAPACITY
+    app_url: str = field(default="", repr=False)
+    """For the runtime's role, where one connection more is needed than `oltp` has; not known everywhere."""
 
     async def owner(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
         """A connection as nexus_owner in autocommit, for one job; the caller closes it (`async with`). Raises psycopg.OperationalError."""

@@ -66,11 +66,10 @@ async def open_cell(name: str, url: str, settings: Settings) -> tuple[Cell, list
     async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as owner:
         await install(owner)
         await owner.execute(money_functions().encode())
-    oltp = await Postgres.open(credentials(url, "nexus_app", known.app), fast=settings.connections)
-    return Cell(name, oltp, owner_url), [f"{finding.name}: {finding.meaning}" for finding in findings]
+    return await _cell(name, url, known, settings.connections), [f"{finding.name}: {finding.meaning}" for finding in findings]
 
 
-async def attach(name: str, url: str, settings: Settings) -> Cell:
+async def attach(name: str, url: str, settings: Settings, fast: int = 1) -> Cell:
     """Connect to a database as it is: for a look, or for work beside the process that prepared it.
 
     Raises psycopg.OperationalError, at once and with the reason, where there is none or it was prepared with other passwords.
@@ -78,7 +77,18 @@ async def attach(name: str, url: str, settings: Settings) -> Cell:
     known = passwords(settings)
     app_url = credentials(url, "nexus_app", known.app)
     async with await psycopg.AsyncConnection.connect(app_url, connect_timeout=5):
-        return Cell(name, await Postgres.open(app_url, fast=1), credentials(url, "nexus_owner", known.owner))
+        return await _cell(name, url, known, fast)
+
+
+async def _cell(name: str, url: str, known: Passwords, fast: int) -> Cell:
+    app_url = credentials(url, "nexus_app", known.app)
+    return Cell(name, await Postgres.open(app_url, fast=fast), credentials(url, "nexus_owner", known.owner), app_url=app_url)
+
+
+async def attach_cells(url: str, settings: Settings) -> tuple[Cells, list[str]]:
+    """All cells of the settings as another process has prepared them."""
+    places = {MAIN: url, **settings.extra_cells()}
+    return Cells([await attach(name, where, settings, settings.connections) for name, where in places.items()]), []
 
 
 async def open_cells(url: str, settings: Settings) -> tuple[Cells, list[str]]:

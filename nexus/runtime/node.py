@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
 from nexus.config import Settings
@@ -15,7 +17,7 @@ from nexus.core.trace import TRACE
 from nexus.core.tx import Actor
 from nexus.engines.endings import end
 from nexus.engines.event_log.embedded import EmbeddedEventLog
-from nexus.engines.oltp import Oltp, PermissionDenied
+from nexus.engines.oltp import DatabaseError, Oltp, PermissionDenied, Timeout
 from nexus.engines.oltp import Unavailable as Away
 from nexus.runtime.admission import Admission, TenantMoving
 from nexus.runtime.backup import Backups
@@ -30,6 +32,7 @@ from nexus.runtime.principals import Principal, Principals
 from nexus.runtime.rates import Rates
 from nexus.runtime.reactions import Follower, reactions_of
 from nexus.runtime.relay import Relay
+from nexus.runtime.signals import JOURNAL, LOG, TIMER, Signals
 from nexus.runtime.timers import Postponed, Timekeeper, Timer
 from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Key, Outcome
@@ -39,14 +42,22 @@ from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.rest import Rest
 
+_log = logging.getLogger("nexus.node")
+_LOOK: Final = 0.25
+"""Seconds between two looks at the log's head in a process without a relay."""
+
 
 class Node:
     """The parts of a running process. It is the Host of its surfaces."""
 
-    def __init__(self, settings: Settings, cells: Cells, services: Mapping[str, Service] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, cells: Cells, services: Mapping[str, Service] | None = None, here: frozenset[str] | None = None
+    ) -> None:
+        """`here` names the services whose rules run in this process; by default all that are installed."""
         self.settings = settings
         self.cells = cells
         self.services = dict(services) if services is not None else installed()
+        self.here = frozenset(self.services) if here is None else here
         self.directory = Directory(cells)
         self.principals = Principals(cells, self.directory)
         self.migrator = Migrator(cells, self.services, self.directory)
@@ -58,10 +69,12 @@ class Node:
         self.operations = Operations(self.rest, self, self.services.values())
         self.logs = {name: EmbeddedEventLog(cell.oltp) for name, cell in cells.items()}
         self.letters = {name: DeadLetters(cell.oltp) for name, cell in cells.items()}
-        self.relays = {name: Relay(cell.oltp, self.logs[name]) for name, cell in cells.items()}
+        self.signals = {name: Signals(cell.oltp, cell.app_url, partial(self._hear, name)) for name, cell in cells.items()}
+        self._speaks = self._relays = False
+        self.relays = {name: Relay(cell.oltp, self.logs[name], moved=partial(self._moved, name)) for name, cell in cells.items()}
         self.followers: list[tuple[str, Follower]] = []
         """Which services of this process follow which cell's log."""
-        self.timekeepers = {name: Timekeeper(cell.oltp, self.at_its_time) for name, cell in cells.items()}
+        self.timekeepers = {name: Timekeeper(cell.oltp, self.at_its_time, services=self._mine()) for name, cell in cells.items()}
         self.rates: Rates | None = None
         """What callers may ask; None where nobody is held to anything."""
         self.draining = False
@@ -74,8 +87,27 @@ class Node:
         return self.cells[cell].oltp
 
     def wake(self, cell: str) -> None:
-        """Something has been committed there: let the relay move it now."""
+        """Something has been committed there: let the relay move it now, in whichever process it runs."""
         self.relays[cell].wake()
+        if self._speaks and not self._relays:
+            self.signals[cell].say(JOURNAL)
+
+    def _moved(self, cell: str, position: int) -> None:
+        if self._speaks:
+            self.signals[cell].say(LOG, str(position))
+
+    def _hear(self, cell: str, kind: str, what: str) -> None:
+        """A word of another process."""
+        if kind == JOURNAL:
+            self.relays[cell].wake()
+        elif kind == TIMER:
+            self.timekeepers[cell].wake()
+        elif what.isdigit():
+            self.logs[cell].notice(int(what))
+
+    def _mine(self) -> frozenset[str] | None:
+        """The services whose rules run here, or None for all there are."""
+        return None if self.here == frozenset(self.services) else self.here
 
     async def admit(self, caller: Caller, service: str, writes: bool) -> Caller:
         """The caller as it must be served now: see Admission."""
@@ -105,8 +137,10 @@ class Node:
 
     def _committed(self, work: UnitOfWork) -> None:
         if work.scheduled:
-            for timekeeper in self.timekeepers.values():
+            for name, timekeeper in self.timekeepers.items():
                 timekeeper.wake()
+                if self._speaks:
+                    self.signals[name].say(TIMER)
         for watcher in self._watchers:
             watcher(work)
 
@@ -159,22 +193,44 @@ class Node:
             raise Postponed(5.0) from None
         await self.commands.at_its_time(caller, command, timer.id, caller.cause(timer.correlation, str(timer.id)))
 
-    async def start(self) -> None:
-        """Begin the work that no request asks for: moving the journal, reacting to events."""
-        owner = str(self.settings.folder)
-        for name in self.cells:
-            reacting = [service for service in self.services if reactions_of(service)]
-            await self.logs[name].register(reacting)
-            self._begin(self.relays[name].run(), f"relay {name}")
-            self._begin(self.timekeepers[name].run(), f"timers {name}")
-            home = Housekeeping(self.cells[name].oltp, self.logs[name], self.letters[name], self.settings)
-            self._begin(home.run(), f"housekeeping {name}")
-            for service in reacting:
-                follower = Follower(self.logs[name], self.letters[name], service, reactions_of(service), self.react, owner=owner)
-                self.followers.append((name, follower))
-                self._begin(follower.run(), f"{service} follows {name}")
+    async def start(self, *, reacts: bool = True, relays: bool = True, alone: bool = True) -> None:
+        """Begin the work that no request asks for: reacting to events and keeping time, moving the journal.
 
-        self._begin(self.moves.keep(), "moves")
+        `alone` where no other process works on these databases, so that none need be told or listened to.
+        """
+        self._speaks, self._relays = not alone, relays
+        for name in self.cells:
+            await self.logs[name].register([service for service in self.services if reactions_of(service)])
+            if not alone:
+                self._begin(self.signals[name].speak(), f"signals {name}")
+                self._begin(self.signals[name].listen(LOG, *([JOURNAL] if relays else []), *([TIMER] if reacts else [])), f"listens {name}")
+            if relays:
+                self._begin(self.relays[name].run(), f"relay {name}")
+                home = Housekeeping(self.cells[name].oltp, self.logs[name], self.letters[name], self.settings)
+                self._begin(home.run(), f"housekeeping {name}")
+            else:
+                self._begin(self._look(self.logs[name]), f"looks at {name}")
+            if reacts:
+                self._begin(self.timekeepers[name].run(), f"timers {name}")
+                self._follow(name)
+        if relays:
+            self._begin(self.moves.keep(), "moves")
+
+    def _follow(self, cell: str) -> None:
+        owner = str(self.settings.folder)
+        for service in (name for name in self.services if name in self.here and reactions_of(name)):
+            follower = Follower(self.logs[cell], self.letters[cell], service, reactions_of(service), self.react, owner=owner)
+            self.followers.append((cell, follower))
+            self._begin(follower.run(), f"{service} follows {cell}")
+
+    async def _look(self, events: EmbeddedEventLog) -> None:
+        """See how far the log reaches: in a process without a relay nobody does, and a word of another may be lost."""
+        while True:
+            try:
+                await events.head()
+            except (Away, Timeout, DatabaseError) as error:
+                _log.info("the head of the log is out of sight: %s", error)
+            await asyncio.sleep(_LOOK)
 
     def _begin(self, work: Any, name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -114,14 +115,25 @@ class Relay:
     """One process's mover. `wake` after each commit; without it a row waits for the next look (50 ms, at rest 250 ms)."""
 
     def __init__(
-        self, oltp: Oltp, events: EmbeddedEventLog, *, batch: int = 1_000, look: tuple[float, float] = (0.05, 0.25), patience: float = 10.0
+        self,
+        oltp: Oltp,
+        events: EmbeddedEventLog,
+        *,
+        batch: int = 1_000,
+        look: tuple[float, float] = (0.05, 0.25),
+        patience: float = 10.0,
+        moved: Callable[[int], None] = lambda position: None,
     ) -> None:
-        """`batch` is in journal rows; `look` is the shortest and longest time between looks, `patience` that of a round trip, in seconds."""
+        """`batch` is in journal rows; `look` is the shortest and longest time between looks, `patience` that of a round trip, in seconds.
+
+        `moved` is told how far the log reaches, once that has been committed.
+        """
         self._oltp = oltp
         self._events = events
         self.batch = batch
         self._look = look
         self._patience = patience
+        self._moved = moved
         self._woken = asyncio.Event()
         self._more = False
         self.floor = Floor()
@@ -171,6 +183,8 @@ class Relay:
         self.floor.moved(*(int(cast(bytes, value)) for value in head.rows[0][2:5]), upto=int(batch.rows[-1].seq) if self._more else None)
         self._count(batch)
         self._events.publish(batch.events)
+        if batch.events:
+            self._moved(batch.events[-1].position)
         return len(batch.rows)
 
     async def _wait(self, pause: float) -> bool:

@@ -66,11 +66,13 @@ class _Page(Collector):
         return self._families
 
 
-def metrics_page(telemetry: Telemetry, node: Node) -> Page:
-    """`/metrics` in the text format of Prometheus."""
+def metrics_page(telemetry: Telemetry, node: Node | None = None) -> Page:
+    """`/metrics` in the text format of Prometheus; of the requests alone where a process has no databases."""
 
     async def metrics(raw: Raw) -> Response:
-        families = [*telemetry.collect(), *_engines(node), *_relays(node), *await _backlog(node)]
+        families = [*telemetry.collect()]
+        if node is not None:
+            families += [*_engines(node), *_relays(node), *await _backlog(node)]
         return Response(200, generate_latest(_Page(families)), [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode())])
 
     return metrics

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -30,12 +30,14 @@ _log = logging.getLogger("nexus.timers")
 
 _CLAIM: Final = Statement(
     "UPDATE nexus_cell.timer SET lease_until = now() + $1::float8 * interval '1 second', attempts = attempts + 1 WHERE id IN (SELECT id FROM"
-    " nexus_cell.timer WHERE due_at <= now() AND (lease_until IS NULL OR lease_until < now()) ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+    " nexus_cell.timer WHERE due_at <= now() AND (lease_until IS NULL OR lease_until < now())"
+    " AND ($3::text[] IS NULL OR split_part(command, '.', 1) = ANY($3)) ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
     " RETURNING row_to_json(timer)"
 )
 _NEXT: Final = Statement(
     "SELECT extract(epoch FROM min(greatest(due_at, lease_until)) - now())"
-    " FROM (SELECT due_at, lease_until FROM nexus_cell.timer WHERE due_at < 'infinity' ORDER BY due_at LIMIT 100) soon"
+    " FROM (SELECT due_at, lease_until FROM nexus_cell.timer WHERE due_at < 'infinity'"
+    " AND ($1::text[] IS NULL OR split_part(command, '.', 1) = ANY($1)) ORDER BY due_at LIMIT 100) soon"
 )
 _DONE: Final = Statement("DELETE FROM nexus_cell.timer WHERE id = $1")
 _LATER: Final = Statement(
@@ -94,12 +96,13 @@ class TimerStats:
 
 
 class Timekeeper:
-    """Keeps the time of one cell."""
+    """Keeps the time of one cell, for all services or for some."""
 
-    def __init__(self, oltp: Oltp, run: Run, *, batch: int = 20) -> None:
+    def __init__(self, oltp: Oltp, run: Run, *, batch: int = 20, services: Collection[str] | None = None) -> None:
         self._oltp = oltp
         self._run = run
         self._batch = batch
+        self._mine = None if services is None else ("{" + ",".join(sorted(services)) + "}").encode()
         self._woken = asyncio.Event()
         self.stats = TimerStats()
 
@@ -121,7 +124,7 @@ class Timekeeper:
 
     async def fire(self) -> int:
         """Run what is due, at most a batch; how many there were."""
-        (claimed,) = await self._oltp.run(None, (_CLAIM, [b"%f" % LEASE, b"%d" % self._batch]))
+        (claimed,) = await self._oltp.run(None, (_CLAIM, [b"%f" % LEASE, b"%d" % self._batch, self._mine]))
         for row in claimed.rows:
             await self._one(_timer.decode(row[0] or b""))
         return len(claimed.rows)
@@ -133,7 +136,7 @@ class Timekeeper:
         return {"waiting": int(waiting or 0), "given up": int(given_up or 0)}
 
     async def _until_next(self) -> float:
-        (result,) = await self._oltp.run(None, (_NEXT, []))
+        (result,) = await self._oltp.run(None, (_NEXT, [self._mine]))
         seconds = result.rows[0][0]
         return LONGEST if seconds is None else min(max(float(seconds), 0.0), LONGEST)
 

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ class Nexus:
     port: int
     prefix: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
+    token: str = ""
+    """The key of the business that a fixture has activated."""
     log: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,7 +128,8 @@ class Nexus:
 
     def ready(self) -> bool:
         try:
-            return self.ask("GET", "/readyz")[0] == 200
+            status, said = self.ask("GET", "/readyz")
+            return status == 200 and said["status"] == "ready"  # a gateway answers also while it is degraded
         except OSError:
             return False
 
@@ -158,13 +162,13 @@ class Nexus:
         return key
 
 
-@pytest.fixture
-def nexus(tmp_path: Path) -> Iterator[Nexus]:
+@contextmanager
+def place(folder: Path) -> Iterator[Nexus]:
     """Not started yet; whatever it started is gone afterwards."""
-    for place in (tmp_path, *tmp_path.parents):  # the server's own user must be able to enter
-        if place.stat().st_uid == os.geteuid() and place.stat().st_mode & 0o005 != 0o005:
-            place.chmod(place.stat().st_mode | 0o055)
-    made = Nexus(tmp_path, free_port())
+    for one in (folder, *folder.parents):  # the server's own user must be able to enter
+        if one.stat().st_uid == os.geteuid() and one.stat().st_mode & 0o005 != 0o005:
+            one.chmod(one.stat().st_mode | 0o055)
+    made = Nexus(folder, free_port())
     yield made
     if made.process is not None and made.process.poll() is None:
         made.stop(signal.SIGKILL)
@@ -172,3 +176,24 @@ def nexus(tmp_path: Path) -> Iterator[Nexus]:
     if leftover.exists():
         pid = int(re.match(r"\d+", leftover.read_text())[0])  # type: ignore[index]
         until(lambda: not alive(pid), "the database of the test has ended")
+
+
+@pytest.fixture
+def nexus(tmp_path: Path) -> Iterator[Nexus]:
+    """One for this test."""
+    with place(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nexus]:
+    """One whose services run in processes of their own, with a business, for the tests of a module; a signal ends all of it."""
+    with place(tmp_path_factory.mktemp("apart")) as made:
+        made.start("up", "--apart")
+        until(lambda: "Ctrl-C stops it" in made.said, "it says so")
+        made.token = made.activate()
+        yield made
+        started = below(made.pid)
+        assert made.stop(signal.SIGTERM) == 0
+        assert [pid for pid in started if alive(pid)] == []
+        assert "Traceback" not in made.said

@@ -180,7 +180,7 @@ class EmbeddedPostgres:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 **_identity(),
             )
         self._process, self.pid = process, process.pid
@@ -269,8 +269,8 @@ def _identity() -> dict[str, Any]:
     return {"env": environment, "user": _NOBODY, "group": _NOBODY, "extra_groups": []}
 
 
-def _die_with_parent() -> None:
-    """Linux: when the thread that started us ends, however it ends, the server shuts down fast."""
+def die_with_parent() -> None:
+    """Linux: when the thread that started us ends, however it ends, this process shuts down as by Ctrl-C. For a child before it begins."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
