@@ -23,7 +23,7 @@ import pytest
 
 LEAST = {"name": "Ade Bakery", "industry": "restaurant", "country": "NG", "owner": {"name": "Ade", "email": "ade@example.com"}}
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a test gives up; nothing is expected to take them."""
 
 
