@@ -41,6 +41,10 @@ class Recorder(Oltp):
         self.texts += [statement.text for statement, _ in calls]
         return await self._inner.run(schema, *calls, lane=lane, timeout=timeout)
 
+    async def write(self, schema: str, call: Call) -> Result:
+        self.texts.append(call[0].text)
+        return await self._inner.write(schema, call)
+
     def transaction(self, schema: str | None, *, timeout: float | None = None) -> AbstractAsyncContextManager[Transaction]:
         return _Recorded(self, self._inner.transaction(schema, timeout=timeout))
 

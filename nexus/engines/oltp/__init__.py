@@ -99,6 +99,14 @@ class Oltp(Protocol):
         """
         ...
 
+    async def write(self, schema: str, call: Call) -> Result:
+        """Run one write that is independent of all others, in a transaction that it may share with others of its tenant.
+
+        It returns when that transaction has committed. Where another of them is refused, this one is run again on its own: an error is
+        always its own. Raises DatabaseError, Unavailable, Timeout.
+        """
+        ...
+
     def stream(self, schema: str | None, call: Call, *, rows: int = 1_000) -> AsyncGenerator[list[Row]]:
         """The rows of one query, at most so many at a time, all of them as one moment has them; close it when you leave early.
 

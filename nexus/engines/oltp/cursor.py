@@ -34,15 +34,15 @@ async def stream(leases: Leases, schema: str | None, call: Call, rows: int, pati
                 raise
             pipeline = await leases.exchange(pipeline)
             await pipeline.answer(pipeline.send(schema, (), begin="snapshot"), patience)
-        _, page = await pipeline.answer(pipeline.send(None, [(declare, args), (fetch, ())], role=False), None)
+        _, page = await pipeline.answer(pipeline.send(None, [(declare, args), (fetch, ())], role=""), None)
         while page.rows:
             yield page.rows
             if len(page.rows) < rows:
                 break
-            (page,) = await pipeline.answer(pipeline.send(None, [(fetch, ())], role=False), None)
+            (page,) = await pipeline.answer(pipeline.send(None, [(fetch, ())], role=""), None)
     finally:
         try:
             if pipeline.alive:
-                await pipeline.answer(pipeline.send(None, (), role=False, end="rollback"), _CLOSE)
+                await pipeline.answer(pipeline.send(None, (), role="", end="rollback"), _CLOSE)
         finally:
             leases.give_back(pipeline)

@@ -170,7 +170,7 @@ class PipelinedTransaction(Transaction):
     async def _round(self, pipeline: Pipeline, calls: Sequence[Call], end: End) -> Request:
         """One round trip; the outcome is in the request."""
         begin = not self._begun
-        request = pipeline.send(self._schema, calls, begin="begin" if begin else "", role=begin, end=end)
+        request = pipeline.send(self._schema, calls, begin="begin" if begin else "", role="role" if begin else "", end=end)
         self._begun = True
         self.round_trips += 1
         try:

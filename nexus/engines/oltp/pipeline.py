@@ -20,7 +20,7 @@ from nexus.engines.oltp import Call, Cancelled, DatabaseError, PermissionDenied,
 from nexus.engines.oltp.answers import LOST, error_of
 from nexus.engines.oltp.cork import Cork
 from nexus.engines.oltp.guard import check_arguments, check_query, check_schema, quoted
-from nexus.engines.oltp.request import Begin, End, Key, Request
+from nexus.engines.oltp.request import Begin, End, Key, Request, Role
 from nexus.engines.oltp.settings import Settings, Stats
 
 __all__ = ["Pipeline"]
@@ -29,6 +29,8 @@ log = logging.getLogger("nexus.oltp")
 
 _FIXED = {
     b"role": b"select pg_catalog.set_config('role', $1, true)",
+    # for what must not wait: shorter than the time after which a deadlock is looked for, so that it is never another's transaction that ends
+    b"hasty": b"select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('lock_timeout', '100ms', true)",
     b"begin": b"begin",
     b"snapshot": b"begin isolation level repeatable read, read only",
     b"commit": b"commit",
@@ -57,7 +59,7 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._fd = self._conn.socket
         self._cork = Cork(self._fd)
-        self._outbox: list[tuple[Request, Begin, bool]] = []
+        self._outbox: list[tuple[Request, Begin, Role]] = []
         """What goes out at the end of this turn of the loop, in the order of the queue."""
         self._queue: deque[Request] = deque()
         self._names: OrderedDict[Key, bytes] = OrderedDict()
@@ -109,7 +111,7 @@ class Pipeline:
         """Alive, nothing in flight, no transaction open."""
         return self.alive and not self._queue and self._conn.transaction_status == TransactionStatus.IDLE
 
-    def send(self, schema: str | None, calls: Sequence[Call], *, begin: Begin = "", role: bool = True, end: End = "") -> Request:
+    def send(self, schema: str | None, calls: Sequence[Call], *, begin: Begin = "", role: Role = "role", end: End = "") -> Request:
         """Put one request on the wire: BEGIN and the role switch as asked, the calls, COMMIT or ROLLBACK, Sync.
 
         Raises NotAQuery or InvalidText, with nothing sent; what the server says comes through the request's future.
@@ -214,7 +216,7 @@ class Pipeline:
             self._writing = True
             self._loop.add_writer(self._fd, self._writable)
 
-    def _fill(self, request: Request, begin: Begin, role: bool) -> None:
+    def _fill(self, request: Request, begin: Begin, role: Role) -> None:
         conn = self._conn
         schema = request.schema
         at = 0
@@ -228,7 +230,7 @@ class Pipeline:
             conn.send_query_prepared(begin.encode(), None)
             at += 1
         if role and schema is not None:
-            conn.send_query_prepared(b"role", [schema.encode()])
+            conn.send_query_prepared(role.encode(), [schema.encode()])
             request.role_at = at
             at += 1
         request.lead = at

@@ -1,7 +1,7 @@
 """The transactional engine on PostgreSQL (15 and later, and what speaks its protocol): pipelined requests over few connections."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -13,7 +13,9 @@ from nexus.engines.oltp.cursor import stream
 from nexus.engines.oltp.lane import Lane
 from nexus.engines.oltp.leases import ATTEMPTS, Leases, PipelinedTransaction
 from nexus.engines.oltp.pipeline import Pipeline
+from nexus.engines.oltp.request import Role
 from nexus.engines.oltp.settings import Settings, Stats
+from nexus.engines.oltp.together import Together
 
 __all__ = ["Postgres"]
 
@@ -34,6 +36,7 @@ class Postgres(Oltp):
         self._fast = Lane(_conninfo(url, "fast", settings.fast_limit), fast, settings, self.stats)
         self._write = Lane(_conninfo(url, "write", settings.fast_limit), write, replace(settings, spill=1), self.stats)
         self._slow = Lane(_conninfo(url, "slow", settings.slow_limit), slow, settings, self.stats)
+        self._together = Together(self._shared)
         self._lanes = {"fast": self._fast, "write": self._write, "slow": self._slow}
         self._cursors = Leases(_conninfo(url, "stream", settings.slow_limit), slow, settings, self.stats)
         self._leases = Leases(_conninfo(url, "tx", settings.transaction_limit), transactions, settings, self.stats)
@@ -53,14 +56,22 @@ class Postgres(Oltp):
 
     async def run(self, schema: str | None, *calls: Call, lane: LaneName = "fast", timeout: float | None = None) -> list[Result]:
         """Run the calls in one round trip and one implicit transaction under the tenant's role; one result per call."""
-        if not calls:
-            return []
+        return await self._run(schema, calls, lane, timeout, "role") if calls else []
+
+    async def write(self, schema: str, call: Call) -> Result:
+        """Run one independent write, in a transaction that it may share with others of the tenant that came at the same time."""
+        return await self._together.write(schema, call)
+
+    async def _shared(self, schema: str, calls: list[Call], waits: bool) -> list[Result]:
+        return await self._run(schema, calls, "write", None, "role" if waits else "hasty")
+
+    async def _run(self, schema: str | None, calls: Sequence[Call], lane: LaneName, timeout: float | None, role: Role) -> list[Result]:
         group = self._lanes[lane]
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         left = timeout
         for attempt in range(ATTEMPTS):
             pipeline = group.pick(schema) or await self._wait(group, schema, deadline)
-            request = pipeline.send(schema, calls)
+            request = pipeline.send(schema, calls, role=role)
             try:
                 return await pipeline.answer(request, left)
             except DatabaseError:
@@ -90,6 +101,7 @@ class Postgres(Oltp):
 
     async def close(self) -> None:
         """End the connections; calls in flight get Unavailable."""
+        await self._together.close()
         self._leases.close()
         self._cursors.close()
         for lane in self._lanes.values():

@@ -9,13 +9,16 @@ from psycopg.pq.abc import PGresult
 from nexus.engines.oltp import Call, DatabaseError, Result, Statement, Unavailable
 from nexus.engines.oltp.answers import result_of
 
-__all__ = ["Begin", "End", "Key", "Request"]
+__all__ = ["Begin", "End", "Key", "Request", "Role"]
 
 End: TypeAlias = Literal["", "commit", "rollback"]
 """What stands behind the calls, before Sync."""
 
 Begin: TypeAlias = Literal["", "begin", "snapshot"]
 """What stands before them: nothing, BEGIN, or BEGIN of a transaction that only reads and sees one moment."""
+
+Role: TypeAlias = Literal["", "role", "hasty"]
+"""How the role is switched: not at all, or with a limit (0.1 s) to how long its statements wait for a lock."""
 
 Key: TypeAlias = tuple[str | None, Statement]
 """What a prepared statement is found by: the schema and the statement."""

@@ -172,7 +172,7 @@ class Records:
         one = create_statement(self.entity, rights, keyed=key is not None)
         values = {"rows": b"[" + row + b"]", **self.circumstances(request, "create", "created", key)}
         trial = Trial(self.entity, request, dry_run, "created", [field.name for field in self.shape.fields.values()])
-        done = await self.write(caller, one.call(values), key, trial)
+        done = await self.write(caller, one.call(values), key, trial, locks=False)
         if isinstance(done, Outcome):
             return stored(done, self.location, request.minimal)
         if not done.rows:
@@ -193,12 +193,16 @@ class Records:
             values["key"], _, values["hash"] = key.arguments(request.caller.actor)
         return values
 
-    async def write(self, caller: Caller, call: Call, key: Key | None, trial: Trial) -> Result | Outcome:
-        """Run a write; a key that has been used answers what it answered the first time."""
+    async def write(self, caller: Caller, call: Call, key: Key | None, trial: Trial, *, locks: bool = True) -> Result | Outcome:
+        """Run a write; a key that has been used answers what it answered the first time. One that `locks` records has its transaction to itself."""
+        database = self._host.oltp(caller.cell)
         try:
             if trial.needed:
                 return await trial.run(self._host, call)
-            (result,) = await self._host.oltp(caller.cell).run(caller.schema, call, lane="write")
+            if locks:
+                (result,) = await database.run(caller.schema, call, lane="write")
+            else:
+                result = await database.write(caller.schema, call)
         except DatabaseError as error:
             # a repetition may meet the first request's record before its key: either way the key decides
             if key is not None and isinstance(error, UniqueViolation) and (done := await replayed(self._host, caller, key)):

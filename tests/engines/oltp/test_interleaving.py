@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexus.engines.oltp import DatabaseError, Result, Statement, Timeout
+from nexus.engines.oltp import DatabaseError, Result, Statement, Timeout, UniqueViolation
 from nexus.engines.oltp.postgres import Postgres
 
 ONE = Statement("select $1::text, current_user")
 ROWS = Statement("select i, repeat($2, $3::integer) from generate_series(1, $1::integer) i")
 FAIL = Statement("select 1 / ($1::integer - $1::integer)")
 ADD = Statement("insert into {s}.contact (id, name) values ($1, 'x')")
+ADD_ONE = Statement("insert into {s}.contact (id, name) values ($1, 'x') returning id, current_user")
 FOUND = Statement("select count(*) from {s}.contact where id = any($1::integer[])")
 
 numbers = count(1000)
@@ -37,7 +38,7 @@ class Job:
 
 JOBS = st.builds(
     Job,
-    st.sampled_from(["one", "rows", "fail", "add", "add and fail", "leave", "hurry", "fresh", "transaction"]),
+    st.sampled_from(["one", "rows", "fail", "add", "add and fail", "write", "write twice", "leave", "hurry", "fresh", "transaction"]),
     st.booleans(),
     st.integers(0, 60),
 )
@@ -68,6 +69,8 @@ class Crowd:
             case "add and fail":
                 adds = [(ADD, [b"%d" % next_id]) for next_id in self.ids(self.gone[schema], 1 + job.size // 10)]
                 await self.fail(schema, *adds, (FAIL, [tag]))
+            case "write" | "write twice":
+                await self.write(schema, 1 if job.kind == "write" else 2)
             case "leave":
                 task = asyncio.create_task(self.db.run(schema, (ONE, [tag])))
                 for _ in range(job.size % 4):
@@ -88,6 +91,13 @@ class Crowd:
                     (first,) = self.ids(self.kept[schema], 1)
                     await tx.run((ADD, [b"%d" % first]))
                     assert _rows(await tx.commit((ONE, [tag]))) == [[(tag, schema.encode())]]
+
+    async def write(self, schema: str, times: int) -> None:
+        (own,) = self.ids(self.kept[schema], 1)
+        add = ADD_ONE, [b"%d" % own]
+        done = await asyncio.gather(*(self.db.write(schema, add) for _ in range(times)), return_exceptions=True)
+        assert [one.rows for one in done if isinstance(one, Result)] == [[(b"%d" % own, schema.encode())]]
+        assert sum(isinstance(one, UniqueViolation) for one in done) == times - 1
 
     async def read(self, schema: str, rows: int, width: int) -> None:
         found = (await self.db.run(schema, (ROWS, [b"%d" % rows, b"y", b"%d" % width])))[0].rows

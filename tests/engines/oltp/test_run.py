@@ -258,7 +258,9 @@ async def test_prepared_statements_are_bounded(db: Postgres, ours: str) -> None:
 
     assert (await db.run(ours, *((one, []) for one in many)))[39].rows[0][0] == b"39"
     kept = (await db.run(None, (Statement("select count(*) from pg_prepared_statements"), [])))[0].rows
-    assert kept == [(b"11",)]  # role, begin, snapshot, commit, rollback, five in use, and the evicted one that the next request closes
+    assert kept == [
+        (b"12",)
+    ]  # role, hasty, begin, snapshot, commit, rollback, five in use, and the evicted one that the next request closes
 
 
 async def test_a_connection_that_has_seen_many_tenants_is_replaced(server: Server, ours: str, theirs: str, until: Until) -> None:
