@@ -19,6 +19,7 @@ from nexus.engines.endings import end
 from nexus.engines.event_log.embedded import EmbeddedEventLog
 from nexus.engines.oltp import DatabaseError, Oltp, PermissionDenied, Timeout
 from nexus.engines.oltp import Unavailable as Away
+from nexus.links import links
 from nexus.runtime.admission import Admission, TenantMoving
 from nexus.runtime.backup import Backups
 from nexus.runtime.cells import Cells
@@ -57,6 +58,7 @@ class Node:
         self.settings = settings
         self.cells = cells
         self.services = dict(services) if services is not None else installed()
+        links()  # one that joins nothing is told at the start
         self.here = frozenset(self.services) if here is None else here
         self.directory = Directory(cells)
         self.principals = Principals(cells, self.directory)
