@@ -80,6 +80,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether those pages may send credentials that the browser keeps; not with `*`."""
     access_log: str = ""
     """A file that gets a line of JSON for each request; `-` for standard output."""
+    graphql_introspection: bool = True
+    """Whether GraphQL tells its schema."""
+    graphql_depth: Annotated[int, msgspec.Meta(ge=1, le=100)] = 15
+    """How deep the fields of a GraphQL document may nest."""
+    graphql_aliases: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 100
+    """Aliases that a GraphQL document may use."""
+    graphql_fields: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    """Fields that a GraphQL document may name."""
+    graphql_rows: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 50_000
+    """Records that a GraphQL query may answer: pages of records within pages of records multiply."""
+    graphql_page: Annotated[int, msgspec.Meta(ge=1, le=500)] = 500
+    """Records of the largest page in GraphQL."""
+    graphql_document: Annotated[int, msgspec.Meta(ge=256, le=1024 * 1024)] = 64 * 1024
+    """Bytes of the longest GraphQL document."""
+    graphql_listed: str = ""
+    """A file of GraphQL documents that clients may name by their hash: a manifest of persisted queries."""
+    graphql_only_listed: bool = False
+    """Whether no other GraphQL document is answered."""
     log_level: str = "warning"
     """debug, info, warning or error."""
 

@@ -81,10 +81,10 @@ class Filter:
         if op not in OPERATORS:
             raise Invalid.of(FieldError(f"{name}[{op}]", f"is not an operator; there are {', '.join(OPERATORS)}"))
         label = name if op == "eq" else f"{name}[{op}]"
-        bound = self._bind(_value(known, op, raw, label), label)
+        bound = self._bind(checked(known, op, raw, label), label)
         if (mask := rights.masks(shape.entity).get(name)) is not None:
-            return (lambda table: _masked(table.c[name], on(table, shape.entity, mask), known, op, bound)), (name, op)
-        return (lambda table: _condition(table.c[name], known, op, bound)), (name, op)
+            return (lambda table: masked(table.c[name], on(table, shape.entity, mask), known, op, bound)), (name, op)
+        return (lambda table: condition(table.c[name], known, op, bound)), (name, op)
 
 
 def _several(value: Any) -> list[Any]:
@@ -102,7 +102,7 @@ def _negated(part: tuple[Callable[[sa.FromClause], Any], Any]) -> tuple[Callable
     return (lambda table: sa.not_(sa.func.coalesce(build(table), sa.false()))), ("not", key)
 
 
-def _value(known: Field, op: str, raw: Any, label: str) -> Any:
+def checked(known: Field, op: str, raw: Any, label: str) -> Any:
     """The checked value of a condition, as it is bound; Invalid names the field by its label."""
     several: list[Any] = _several(raw) if isinstance(raw, list) else [raw]
     if any("\0" in one for one in several if isinstance(one, str)):
@@ -125,14 +125,15 @@ def _value(known: Field, op: str, raw: Any, label: str) -> Any:
         raise Invalid.of(FieldError(label, str(error)[:1].lower() + str(error)[1:])) from None
 
 
-def _masked(column: sa.ColumnElement[Any], mask: sa.ColumnElement[bool], known: Field, op: str, bound: str) -> sa.ColumnElement[bool]:
+def masked(column: sa.ColumnElement[Any], mask: sa.ColumnElement[bool], known: Field, op: str, bound: str) -> sa.ColumnElement[bool]:
     """A condition on a field as the caller sees it: null where the mask does not hold."""
     if op in ("ne", "null"):
-        return _condition(sa.case((mask, column)), known, op, bound)
-    return sa.and_(mask, _condition(column, known, op, bound))  # null meets none of these; written so, an index can be used
+        return condition(sa.case((mask, column)), known, op, bound)
+    return sa.and_(mask, condition(column, known, op, bound))  # null meets none of these; written so, an index can be used
 
 
-def _condition(column: sa.ColumnElement[Any], known: Field, op: str, bound: str) -> sa.ColumnElement[bool]:
+def condition(column: sa.ColumnElement[Any], known: Field, op: str, bound: str) -> sa.ColumnElement[bool]:
+    """A condition on a column whose value is the parameter named `bound`."""
     kind: Any = sa.Text() if known.facts.kind == "enum" else known.column.type
     value = sa.bindparam(bound, type_=kind)
     match op:

@@ -32,11 +32,12 @@ Expand = tuple[tuple[str, tuple[str, ...]], ...]
 
 def projection(shape: Shape, table: sa.FromClause, rights: Rights, fields: frozenset[str] | None, expand: Expand) -> list[Any]:
     """The columns of a record as JSON shows them: hidden ones null, expanded references as nested objects."""
-    columns: list[Any] = [_shown(field, table, rights, shape.entity) for field in shape.columns(_always(fields))]
+    columns: list[Any] = [shown_column(field, table, rights, shape.entity) for field in shape.columns(_always(fields))]
     return columns + [_expanded(shape, table, rights, name, inner) for name, inner in expand]
 
 
-def _shown(field: Field, table: sa.FromClause, rights: Rights, kind: type[Entity]) -> Any:
+def shown_column(field: Field, table: sa.FromClause, rights: Rights, kind: type[Entity]) -> Any:
+    """A column as the caller sees it: null where it is hidden."""
     if field.name in rights.hidden(kind):
         return sa.null().label(field.name)
     mask = rights.masks(kind).get(field.name)
@@ -55,7 +56,7 @@ def _expanded(shape: Shape, table: sa.FromClause, rights: Rights, name: str, inn
     wanted = projection(target, alias, rights, None, tuple((one, ()) for one in inner))
     row = (
         sa.select(*wanted)
-        .where(alias.c.id == table.c[field.name], *_seen(target.entity, alias, rights))
+        .where(alias.c.id == table.c[field.name], *seen(target.entity, alias, rights))
         .correlate(table)
         .subquery(f"the_{name}")
     )
@@ -73,7 +74,8 @@ def disclosed(shape: Shape, rights: Rights, fields: frozenset[str] | None, expan
     return found
 
 
-def _seen(entity: type[Entity], table: sa.FromClause, rights: Rights) -> list[sa.ColumnElement[bool]]:
+def seen(entity: type[Entity], table: sa.FromClause, rights: Rights) -> list[sa.ColumnElement[bool]]:
+    """The conditions that narrow a table to what the caller sees."""
     condition = rights.sight(entity)
     if condition is None:
         return []
@@ -85,7 +87,7 @@ def get_statement(shape: Shape, rights: Rights, fields: frozenset[str] | None, e
     table = shape.table
     inner = (
         sa.select(*projection(shape, table, rights, fields, expand))
-        .where(table.c.id == sa.bindparam("id", type_=sa.Uuid()), *_seen(shape.entity, table, rights))
+        .where(table.c.id == sa.bindparam("id", type_=sa.Uuid()), *seen(shape.entity, table, rights))
         .subquery("x")
     )
     return compiled(sa.select(sa.func.row_to_json(constant("x")), constant("x.version")).select_from(inner))
@@ -126,15 +128,15 @@ def list_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> 
     _one_of("archived", archived, ("false", "true", "any"))
     if "q" in given and not shape.searchable:
         raise Invalid.of(FieldError("q", f"{shape.name} has no field that text search reads"))
-    after = decode_cursor(given["cursor"], sort) if "cursor" in given else None
+    behind = decode_cursor(given["cursor"], sort) if "cursor" in given else None
     values = dict(found.values)
     if "q" in given:
         values["q"] = prefix_query(given["q"])
-    for position, value in enumerate(after or ()):
+    for position, value in enumerate(behind or ()):
         values[f"k{position}"] = value
         values[f"n{position}"] = value is None
-    key = (shape.name, rights.key, repr(found.key), sort, fields, expand, limit, count, archived, "q" in given, after is not None)
-    return ListRequest(key, found, values, sort, fields, expand, limit, count, archived, "q" in given, after)
+    key = (shape.name, rights.key, repr(found.key), sort, fields, expand, limit, count, archived, "q" in given, behind is not None)
+    return ListRequest(key, found, values, sort, fields, expand, limit, count, archived, "q" in given, behind)
 
 
 def _one_of(name: str, value: str, words: tuple[str, ...]) -> None:
@@ -196,12 +198,12 @@ def _expandable(shape: Shape, rights: Rights, name: str, path: str) -> Shape:
 def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compiled:
     """One page: the rows as a JSON array, whether more follow, the keys of the last row, and the count if it was asked for."""
     table = shape.table
-    where = [*_seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
-    keys = [sa.cast(_sortable(shape, table, rights, name)[0], sa.Text()).label(f"_k{n}") for n, (name, _) in enumerate(request.sort)]
+    where = [*seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
+    keys = [sa.cast(sortable(shape, table, rights, name)[0], sa.Text()).label(f"_k{n}") for n, (name, _) in enumerate(request.sort)]
     page = (
         sa.select(*projection(shape, table, rights, request.fields, request.expand), *keys)
-        .where(*where, *_after(shape, table, rights, request))
-        .order_by(*_order(shape, table, rights, request.sort))
+        .where(*where, *(after(shape, table, rights, request.sort) if request.after is not None else ()))
+        .order_by(*ordering(shape, table, rights, request.sort))
         .limit(constant(str(request.limit + 1)))
         .cte("page")
     )
@@ -219,10 +221,10 @@ def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compil
 def projected(shape: Shape, rights: Rights, request: ListRequest) -> sa.Select[Any]:
     """All rows of a list without pages, in its order, as JSON shows their columns."""
     table = shape.table
-    where = [*_seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
+    where = [*seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
     columns = projection(shape, table, rights, request.fields, ())
     wanted: Any = sa.select(*columns)
-    found: sa.Select[Any] = wanted.where(*where).order_by(*_order(shape, table, rights, request.sort))
+    found: sa.Select[Any] = wanted.where(*where).order_by(*ordering(shape, table, rights, request.sort))
     return found
 
 
@@ -231,17 +233,17 @@ def _standing(shape: Shape, rights: Rights, request: ListRequest) -> list[sa.Col
     table = shape.table
     conditions: list[sa.ColumnElement[bool]] = []
     if request.searching:
-        conditions += _found(shape, rights)
+        conditions += says_words(shape, rights)
     if request.archived != "any":
         empty = table.c.archived_at.is_(None)
         conditions.append(empty if request.archived == "false" else sa.not_(empty))
     return conditions
 
 
-def _found(shape: Shape, rights: Rights) -> list[sa.ColumnElement[bool]]:
+def says_words(shape: Shape, rights: Rights, bound: str = "q") -> list[sa.ColumnElement[bool]]:
     """Text search: the index narrows; what the caller may see decides, or search would tell what is hidden word by word."""
     simple: sa.ColumnElement[Any] = constant("'simple'::regconfig")
-    wanted = sa.func.to_tsquery(simple, sa.bindparam("q", type_=sa.Text()))
+    wanted = sa.func.to_tsquery(simple, sa.bindparam(bound, type_=sa.Text()))
     searched = frozenset(name for name, field in shape.fields.items() if field.facts.search)
     hidden = rights.hidden(shape.entity) & searched
     masks = {name: mask for name, mask in rights.masks(shape.entity).items() if name in searched}
@@ -265,7 +267,7 @@ def _count(table: sa.FromClause, where: list[sa.ColumnElement[bool]], request: L
     return sa.select(sa.func.count()).select_from(some)
 
 
-def _sortable(shape: Shape, table: sa.FromClause, rights: Rights, name: str) -> tuple[Any, bool]:
+def sortable(shape: Shape, table: sa.FromClause, rights: Rights, name: str) -> tuple[Any, bool]:
     """A field as lists are sorted by it, and whether it can be null: where it is masked it is, or the order would tell what it says."""
     mask = rights.masks(shape.entity).get(name)
     if mask is None:
@@ -273,22 +275,23 @@ def _sortable(shape: Shape, table: sa.FromClause, rights: Rights, name: str) -> 
     return sa.case((on(table, shape.entity, mask), table.c[name])), True
 
 
-def _order(shape: Shape, table: sa.FromClause, rights: Rights, sort: tuple[tuple[str, bool], ...]) -> list[Any]:
+def ordering(shape: Shape, table: sa.FromClause, rights: Rights, sort: tuple[tuple[str, bool], ...]) -> list[Any]:
+    """The order of a list, empty values last."""
     order: list[Any] = []
     for name, descending in sort:
-        column, nullable = _sortable(shape, table, rights, name)
+        column, nullable = sortable(shape, table, rights, name)
         order.append(column.desc() if descending else column.asc())
         if nullable:
             order[-1] = order[-1].nulls_last()
     return order
 
 
-def _after(shape: Shape, table: sa.FromClause, rights: Rights, request: ListRequest) -> list[sa.ColumnElement[bool]]:
-    """Where the next page begins: after the keys of the last row seen."""
-    if request.after is None:
-        return []
-    columns = [(*_sortable(shape, table, rights, name), descending) for name, descending in request.sort]
-    values = [sa.cast(sa.bindparam(f"k{n}"), shape.fields[name].column.type) for n, (name, _) in enumerate(request.sort)]
+def after(
+    shape: Shape, table: sa.FromClause, rights: Rights, sort: tuple[tuple[str, bool], ...], prefix: str = ""
+) -> list[sa.ColumnElement[bool]]:
+    """Where the next page begins: after the keys of the last row seen, bound as `k0`, `n0` (whether it is null), `k1` … behind the prefix."""
+    columns = [(*sortable(shape, table, rights, name), descending) for name, descending in sort]
+    values = [sa.cast(sa.bindparam(f"{prefix}k{n}"), shape.fields[name].column.type) for n, (name, _) in enumerate(sort)]
     if len({descending for _, _, descending in columns}) == 1 and not any(nullable for _, nullable, _ in columns):
         left, right = sa.tuple_(*[column for column, _, _ in columns]), sa.tuple_(*values)
         return [left < right if columns[0][2] else left > right]
@@ -297,7 +300,7 @@ def _after(shape: Shape, table: sa.FromClause, rights: Rights, request: ListRequ
     for n, (column, nullable, descending) in enumerate(columns):
         beyond = column < values[n] if descending else column > values[n]
         if nullable:  # nulls are last in both directions
-            was_null = sa.cast(sa.bindparam(f"n{n}"), sa.Boolean())
+            was_null = sa.cast(sa.bindparam(f"{prefix}n{n}"), sa.Boolean())
             beyond = sa.and_(sa.not_(was_null), sa.or_(beyond, column.is_(None)))
         chain.append(sa.and_(*same, beyond))
         same.append(column.is_not_distinct_from(values[n]))

@@ -1,0 +1,393 @@
+"""From selections to SQL: a record, what it leads to and the pages within it are one expression whose value is their JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import UUID
+
+import graphql as lib
+import msgspec
+import sqlalchemy as sa
+
+from nexus.core.message import Answer
+from nexus.core.problem import FieldError, Forbidden, Invalid
+from nexus.surfaces.graphql import names
+from nexus.surfaces.graphql.limits import Limits
+from nexus.surfaces.graphql.documents import Document
+from nexus.surfaces.graphql.draft import Draft, listed, row
+from nexus.surfaces.graphql.given import Given, arguments
+from nexus.surfaces.graphql.model import Graph, Kind, Member, inner
+from nexus.surfaces.graphql.pages import Asked, Pages, cursor
+from nexus.surfaces.graphql.plans import NONCE, Gap
+from nexus.surfaces.graphql.selection import Fields, Selections
+from nexus.surfaces.graphql.sources import Column, Edge, Elsewhere, Many, One, Part, Report, Single, Stub
+from nexus.surfaces.permissions import Rights
+from nexus.surfaces.reads import seen, shown_column
+from nexus.surfaces.shapes import Field, Shape
+from nexus.surfaces.sql import constant, quoted
+from nexus.surfaces.wire import field_error
+
+Columns = list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Records that a statement reads under a name; collects which of their columns are used."""
+
+    name: str
+    shape: Shape
+    times: int
+    """How many of them there may be."""
+    used: dict[str, Field] = field(default_factory=dict[str, Field])
+
+    def use(self, column: Field) -> str:
+        self.used[column.name] = column
+        return f"{self.name}.{column.name}"
+
+
+class Compiler:
+    """Compiles the selections of one document for one caller's rights and one set of variables."""
+
+    def __init__(
+        self, graph: Graph, document: Document, limits: Limits, rights: Rights, variables: Mapping[str, Any], draft: Draft | None = None
+    ) -> None:
+        self.graph = graph
+        self.draft = draft or Draft(rights, limits.rows)
+        self._document = document
+        self._limits = limits
+        self._rights = rights
+        self.variables = variables
+        self.selections = Selections(graph, document, variables)
+        self._pages = Pages(graph, self.draft, limits.page)
+        self._trail: list[str] = []
+
+    def apart(self) -> Compiler:
+        """A compiler of the same selections for a statement of its own."""
+        return Compiler(self.graph, self._document, self._limits, self._rights, self.variables)
+
+    def root(self, member: Member, nodes: list[lib.FieldNode]) -> str:
+        """The JSON of a field of the query, as an expression."""
+        given = arguments(nodes[0], self.variables)
+        match member.source:
+            case Many() as many:
+                return self._page(many, member, nodes, given, None, 1)
+            case Single(shape):
+                return self._single(shape, member, nodes, given["id"])
+            case Report() as report:
+                return self._report(report, member, nodes, given)
+            case _:
+                raise TypeError(f"{member.name} is no field of a statement")
+
+    def by_ids(self, shape: Shape, fields: Fields, times: int) -> Gap:
+        """A plan that answers records by `ids`: rows of an id and its JSON."""
+        self.draft.need(shape)
+        self.draft.count(times)
+        rows = Rows(self.draft.name("p"), shape, times)
+        columns = self._record(self.graph[names.of_entity(shape)], fields, rows)
+        rows.use(shape.fields["id"])
+        ids = sa.cast(sa.bindparam("ids"), sa.ARRAY(sa.Uuid()))
+        source = self._source(rows, shape.table.c.id == sa.any_(ids))
+        x = self.draft.name("x")
+        text = f"SELECT {rows.name}.id, row_to_json({x}) FROM ({source}) {rows.name} CROSS JOIN LATERAL (SELECT {listed(columns)}) {x}"
+        return Gap(shape, self.draft.finish(text))
+
+    def _source(self, rows: Rows, *where: sa.ColumnElement[bool]) -> str:
+        """The records of a kind that the caller sees, with the columns that are used of them."""
+        shape = rows.shape
+        columns = [shown_column(one, shape.table, self._rights, shape.entity) for one in rows.used.values()] or [constant("1").label("_one")]
+        found = sa.select(*columns).select_from(shape.table).where(*where, *seen(shape.entity, shape.table, self._rights))
+        return self.draft.embed(found)
+
+    def _single(self, shape: Shape, member: Member, nodes: list[lib.FieldNode], given: Given) -> str:
+        self.draft.need(shape)
+        bound = self.draft.bind(_record_id, given, "id")
+        self.draft.about = self.draft.plan.binders[bound]
+        return self._one(shape, member, nodes, self._led_to(shape, bound), 1)
+
+    def _led_to(self, shape: Shape, bound: str) -> str:
+        """The id that was asked for, or that of the record which the one it names was merged into."""
+        asked = f"CAST(:{bound} AS uuid)"
+        if not shape.entity.merges:
+            return asked
+        table = f"{{s}}.{shape.service}_redirect"
+        went = f"SELECT to_id FROM {table} WHERE from_id = {asked} AND entity = {quoted(shape.name)} LIMIT 1"
+        return f"coalesce(({went}), {asked})"
+
+    def _one(self, shape: Shape, member: Member, nodes: list[lib.FieldNode], id: str, times: int) -> str:
+        self.draft.need(shape)
+        self.draft.count(times)
+        rows, x = Rows(self.draft.name("p"), shape, times), self.draft.name("x")
+        columns = self._record(self.graph[inner(member.type)], self.selections.below(inner(member.type), nodes), rows)
+        source = self._source(rows, shape.table.c.id == constant(id))
+        return f"(SELECT row_to_json({x}) FROM (SELECT {listed(columns)} FROM ({source}) {rows.name}) {x})"
+
+    def _record(self, kind: Kind, fields: Fields, rows: Rows) -> Columns:
+        """The JSON of a record, key by key."""
+        columns: Columns = []
+        for key, nodes in fields.items():
+            name = nodes[0].name.value
+            if name == "__typename":
+                columns.append((key, f"{quoted(kind.name)}::text"))
+                continue
+            member = kind.members[name]
+            self._trail.append(name)
+            columns.append((key, self._member(member, nodes, rows)))
+            self._trail.pop()
+        return columns
+
+    def _member(self, member: Member, nodes: list[lib.FieldNode], rows: Rows) -> str:
+        match member.source:
+            case Column(field):
+                return self._column(field, member, nodes, rows)
+            case One(field, target):
+                if self._hidden(rows, field):
+                    return "NULL"
+                return self._one(target, member, nodes, rows.use(field), rows.times)
+            case Elsewhere(field, target) | Stub(field, target):
+                return self._elsewhere(field, target, member, nodes, rows)
+            case Many() as many:
+                given = arguments(nodes[0], self.variables)
+                return self._page(many, member, nodes, given, rows.use(rows.shape.fields["id"]), rows.times)
+            case _:
+                raise TypeError(f"{member.name} is no field of a record")
+
+    def _hidden(self, rows: Rows, field: Field) -> bool:
+        return field.name in self._rights.hidden(rows.shape.entity)
+
+    def _column(self, field: Field, member: Member, nodes: list[lib.FieldNode], rows: Rows) -> str:
+        if self._hidden(rows, field):
+            return "NULL"
+        if field.facts.sensitive:
+            self.draft.sensitive.append(".".join([*map(_snake, self._trail[:-1]), field.name]))
+        return self._value(rows.use(field), member.type, nodes, jsonb=field.facts.kind == "json")
+
+    def _value(self, value: str, type_: str, nodes: list[lib.FieldNode], *, jsonb: bool) -> str:
+        """A value of a type from its column, or from a part of one that holds JSON."""
+        name = inner(type_)
+        kind = self.graph[name] if name in self.graph else None
+        if kind is None or kind.kind not in ("enum", "object"):
+            return value
+        if type_.removesuffix("!").startswith("["):
+            return self._list(value, type_, nodes)
+        if kind.kind == "enum":
+            text = f"({value} #>> '{{}}')" if jsonb else value
+            return word(text, kind)
+        x = self.draft.name("x")
+        columns = self._parts(kind, nodes, value)
+        return f"CASE WHEN jsonb_typeof({value}) = 'object' THEN {row(columns, x)} END"
+
+    def _list(self, value: str, type_: str, nodes: list[lib.FieldNode]) -> str:
+        """A list in JSON, each of its values as its type has it."""
+        v = self.draft.name("v")
+        one = self._value(f"{v}.value", type_.removesuffix("!")[1:-1], nodes, jsonb=True)
+        each = f"SELECT coalesce(json_agg({one} ORDER BY {v}.n), '[]'::json)"
+        return (
+            f"CASE WHEN jsonb_typeof({value}) = 'array' THEN"
+            f" ({each} FROM jsonb_array_elements({value}) WITH ORDINALITY AS {v}(value, n)) END"
+        )
+
+    def _parts(self, kind: Kind, nodes: list[lib.FieldNode], value: str) -> Columns:
+        columns: Columns = []
+        for key, inside in self.selections.below(kind.name, nodes).items():
+            name = inside[0].name.value
+            if name == "__typename":
+                columns.append((key, f"{quoted(kind.name)}::text"))
+                continue
+            member = kind.members[name]
+            part = cast(Part, member.source)
+            columns.append((key, self._value(f"({value} -> {quoted(part.name)})", member.type, inside, jsonb=True)))
+        return columns
+
+    def _elsewhere(self, field: Field, target: Shape, member: Member, nodes: list[lib.FieldNode], rows: Rows) -> str:
+        """A record of another service: what its id says alone, or a gap that one more statement fills for all of them."""
+        if self._hidden(rows, field):
+            return "NULL"
+        id, kind = rows.use(field), self.graph[inner(member.type)]
+        fields = self.selections.below(kind.name, nodes)
+        asked = {nodes[0].name.value for nodes in fields.values()}
+        if asked <= {"id", "__typename"}:
+            columns = [(key, id if nodes[0].name.value == "id" else f"{quoted(kind.name)}::text") for key, nodes in fields.items()]
+            return f"CASE WHEN {id} IS NOT NULL THEN {row(columns, self.draft.name('x'))} END"
+        plan = self.draft.plan
+        apart = self.apart()
+        plan.gaps.append(apart.by_ids(target, fields, rows.times))
+        plan.services |= apart.draft.plan.services
+        self.draft.sensitive += [f"{_snake(member.name)}.{path}" for path in apart.draft.sensitive]
+        self.draft.count(apart.draft.plan.rows)
+        return f"('{NONCE}:{len(plan.gaps) - 1}:' || {id})"
+
+    def _page(self, many: Many, member: Member, nodes: list[lib.FieldNode], given: dict[str, Given], holder: str | None, times: int) -> str:
+        shape, of = many.shape, inner(member.type).removesuffix("Connection")
+        self.draft.need(shape)
+        asked = self._pages.asked(many, of, given, holder)
+        page = _Page(self, many.shape, of, asked, Rows(self.draft.name("p"), shape, times * asked.limit))
+        columns = page.columns(self.graph[inner(member.type)], nodes, self._pages)
+        if page.read:
+            self.draft.count(rows=times * asked.limit)
+        x = self.draft.name("x")
+        if not page.read:
+            return row(columns, x)
+        source = self.draft.embed(
+            self._pages.select(
+                shape, asked, list(page.rows.used.values()), more=int(page.ahead), numbered=page.numbered, keyed=page.keyed
+            )
+        )
+        return f"(WITH {page.rows.name} AS ({source}) SELECT row_to_json({x}) FROM (SELECT {listed(columns)}) {x})"
+
+    def record(self, kind: Kind, nodes: Iterable[lib.FieldNode], rows: Rows) -> Columns:
+        """The JSON of a record of a page, key by key."""
+        return self._record(kind, self.selections.below(kind.name, nodes), rows)
+
+    def _report(self, report: Report, member: Member, nodes: list[lib.FieldNode], given: dict[str, Given]) -> str:
+        answer = report.answer
+        if not self._rights.allow(answer.needs):
+            raise Forbidden(permission=answer.needs)
+        self.draft.plan.services.add(report.service)
+        text = self.draft.embed(answer.select(question_of(self.graph, answer, member, given), self._rights))
+        r, x = self.draft.name("r"), self.draft.name("x")
+        kind = self.graph[inner(member.type)]
+        if kind.kind == "scalar":
+            return f"(SELECT coalesce(json_agg({r}), '[]'::json) FROM ({text}) {r})"
+        columns: Columns = []
+        for key, inside in self.selections.below(kind.name, nodes).items():
+            name = inside[0].name.value
+            if name == "__typename":
+                columns.append((key, f"{quoted(kind.name)}::text"))
+                continue
+            column = kind.members[name]
+            value = f'{r}."{cast(Part, column.source).name}"'
+            columns.append((key, self._value(value, column.type, inside, jsonb=False)))
+        return f"(SELECT coalesce(json_agg({x}), '[]'::json) FROM (SELECT {listed(columns)} FROM ({text}) {r}) {x})"
+
+
+class _Page:
+    """The JSON of one connection; notes what its records must bring for it."""
+
+    def __init__(self, compiler: Compiler, shape: Shape, of: str, asked: Asked, rows: Rows) -> None:
+        self._compiler = compiler
+        self._of = of
+        self._asked = asked
+        self.rows = rows
+        self.read = 0
+        """How often the records are read."""
+        self.ahead = False
+        """Whether one more is read, to know whether there is one."""
+        self.numbered = asked.backward
+        self.keyed = False
+
+    def columns(self, kind: Kind, nodes: list[lib.FieldNode], pages: Pages) -> Columns:
+        """The connection, key by key."""
+        fields = self._compiler.selections.below(kind.name, nodes)
+        self._foresee(fields)
+        found: Columns = []
+        for key, inside in fields.items():
+            name = inside[0].name.value
+            if name == "__typename":
+                found.append((key, f"{quoted(kind.name)}::text"))
+            elif name == "totalCount":
+                found.append((key, f"({self._compiler.draft.embed(pages.count(self.rows.shape, self._asked))})"))
+            elif name == "pageInfo":
+                found.append((key, self._info(inside)))
+            else:
+                found.append((key, self._several(name, inside)))
+        return found
+
+    def _foresee(self, fields: Fields) -> None:
+        """Whether one more record is read must be known before the first expression is written."""
+        for inside in fields.values():
+            if inside[0].name.value == "pageInfo":
+                asked = {nodes[0].name.value for nodes in self._compiler.selections.below("PageInfo", inside).values()}
+                if asked & {"startCursor", "endCursor"}:
+                    self.numbered = True
+                if ("hasPreviousPage" if self._asked.backward else "hasNextPage") in asked:
+                    self.ahead = self.numbered = True
+
+    def _several(self, name: str, nodes: list[lib.FieldNode]) -> str:
+        self.read += 1
+        draft, p = self._compiler.draft, self.rows.name
+        of = self._of if name == "nodes" else f"{self._of}Edge"
+        laterals: list[str] = []
+
+        def node(inside: Iterable[lib.FieldNode]) -> str:
+            x = draft.name("x")
+            columns = self._compiler.record(self._compiler.graph[self._of], inside, self.rows)
+            laterals.append(f"CROSS JOIN LATERAL (SELECT {listed(columns)}) {x}")
+            return x
+
+        e = draft.name("e")
+        if name == "nodes":
+            columns = [(e, node(nodes))]
+            value = f'{e}."{e}"'
+        else:
+            columns, value = [], e
+            for key, inside in self._compiler.selections.below(of, nodes).items():
+                columns.append((key, self._edge(inside, node)))
+        where = f" WHERE {p}._n <= {self._asked.limit}" if self.ahead else ""
+        order = f" ORDER BY {p}._n{' DESC' if self._asked.backward else ''}" if self.numbered else ""
+        inner_ = f"SELECT {listed(columns)} FROM {p} {' '.join(laterals)}{where}{order}"
+        return f"(SELECT coalesce(json_agg({value}), '[]'::json) FROM ({inner_}) {e})"
+
+    def _edge(self, nodes: list[lib.FieldNode], node: Callable[[Iterable[lib.FieldNode]], str]) -> str:
+        name = nodes[0].name.value
+        if name == "cursor":
+            self.keyed = True
+            return cursor(self.rows.name, self._asked.sort)
+        return node(nodes) if name == "node" else f"'{self._of}Edge'::text"
+
+    def _info(self, nodes: list[lib.FieldNode]) -> str:
+        columns: Columns = []
+        p, asked = self.rows.name, self._asked
+        for key, inside in self._compiler.selections.below("PageInfo", nodes).items():
+            match inside[0].name.value:
+                case "hasNextPage" | "hasPreviousPage" as name:
+                    if (name == "hasPreviousPage") != asked.backward:
+                        columns.append((key, "true" if asked.cursor else "false"))
+                    else:
+                        self.read += 1
+                        columns.append((key, f"(SELECT count(*) > {asked.limit} FROM {p})"))
+                case "startCursor" | "endCursor" as name:
+                    self.read += 1
+                    self.keyed = True
+                    way = "" if (name == "startCursor") != asked.backward else " DESC"
+                    columns.append(
+                        (key, f"(SELECT {cursor(p, asked.sort)} FROM {p} WHERE {p}._n <= {asked.limit} ORDER BY {p}._n{way} LIMIT 1)")
+                    )
+                case _:
+                    columns.append((key, "'PageInfo'::text"))
+        return row(columns, self._compiler.draft.name("x"))
+
+
+def question_of(graph: Graph, answer: Answer, member: Member, given: dict[str, Given]) -> Any:
+    """The question that a report's arguments ask. Invalid names the argument that does not fit."""
+    types = {one.name: inner(one.type) for one in member.arguments}
+    fields = {names.camel(field.encode_name): field.encode_name for field in msgspec.structs.fields(answer.query)}
+    raw: dict[str, Any] = {}
+    for name, one in given.items():
+        value, kind = one.plain(), graph[types[name]] if types[name] in graph else None
+        raw[fields[name]] = kind.words.get(value, value) if kind is not None and isinstance(value, str) else value
+    try:
+        return msgspec.convert(raw, answer.query, strict=False)
+    except msgspec.ValidationError as error:
+        wrong = field_error(error, answer.query)
+        raise Invalid.of(FieldError(names.of_path(wrong.field), wrong.message)) from None
+
+
+def word(text: str, kind: Kind) -> str:
+    """A word of an enumeration as GraphQL writes it, from the one that is kept."""
+    if all(word == name.lower() for name, word in kind.words.items()):
+        return f"upper({text})"
+    cases = " ".join(f"WHEN {quoted(word)} THEN {quoted(name)}" for name, word in kind.words.items())
+    return f"CASE {text} {cases} END"
+
+
+def _record_id(raw: Any) -> UUID:
+    try:
+        return UUID(raw)
+    except (ValueError, TypeError, AttributeError):
+        raise Invalid.of(FieldError("id", "is the id of a record, a UUID")) from None
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name)

@@ -1,0 +1,253 @@
+"""GraphQL over HTTP: GET and POST, both media types with their status codes, persisted documents; `/graphql` and `/graphql/{service}`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from nexus.core.problem import Malformed, NotFound, Problem
+from nexus.core.problem import Unavailable as Away
+from nexus.core.service import Service
+from nexus.engines.oltp import Timeout, Unavailable
+from nexus.surfaces.calling import Caller, Gate, Host
+from nexus.surfaces.graphql.limits import Limits
+from nexus.surfaces.operations import Operations
+from nexus.surfaces.rest.message import Response
+
+if TYPE_CHECKING:
+    from nexus.surfaces.graphql.persisted import Persisted
+    from nexus.surfaces.graphql.service import Answered, Asked, Endpoint
+
+__all__ = ["Raw", "Web"]
+
+JSON: Final = "application/json"
+GRAPHQL: Final = "application/graphql-response+json"
+BODY: Final = 1024 * 1024
+"""Bytes of a request: a document and its variables."""
+
+
+class Raw(Protocol):
+    """A request as it comes, before anyone knows who sends it."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    correlation: str
+
+    async def body(self, limit: int | None = None) -> bytes: ...
+
+    def token(self) -> str: ...
+
+
+class Unacceptable(Problem, status=406):
+    """Answers are {offered}; the header Accept allows neither."""
+
+    offered: str
+
+
+class NotJson(Problem, status=415):
+    """A request is application/json, not {given}."""
+
+    given: str
+
+
+class BadMethod(Problem, status=405):
+    """{method} is not possible here; there are {allowed}."""
+
+    method: str
+    allowed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the endpoints are made of."""
+
+    services: Mapping[str, Service]
+    operations: Operations
+    host: Host
+    gate: Gate | None
+    authenticate: Callable[[str], Awaitable[Caller]]
+    limits: Limits
+
+
+class Web:
+    """The pages `/graphql` and `/graphql/*`. An endpoint is made when it is first asked, so that nobody else waits for it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._endpoints: dict[str, Endpoint] = {}
+        self._persisted: Persisted | None = None
+        self._making = asyncio.Lock()
+
+    async def endpoint(self, name: str) -> Endpoint:
+        """The endpoint of one service as a subgraph, or with an empty name that of all. NotFound (404) where there is none such."""
+        found = self._endpoints.get(name)
+        if found is None:
+            if name and name not in self._parts.services:
+                raise NotFound(kind="service", id=name)
+            async with self._making:
+                if name not in self._endpoints:
+                    self._endpoints[name] = await asyncio.to_thread(self._made, name)
+            found = self._endpoints[name]
+        return found
+
+    def _made(self, name: str) -> Endpoint:
+        from nexus.surfaces.graphql.persisted import Persisted, read_list
+        from nexus.surfaces.graphql.service import Endpoint
+
+        parts, limits = self._parts, self._parts.limits
+        if self._persisted is None:
+            self._persisted = Persisted(read_list(limits.listed) if limits.listed else {}, only=limits.only_listed)
+        services = [parts.services[name]] if name else list(parts.services.values())
+        return Endpoint(services, parts.operations, parts.host, parts.gate, limits, federated=bool(name))
+
+    async def __call__(self, raw: Raw) -> Response:
+        """Answer a request."""
+        media = accepted(raw.headers.get(b"accept", b"").decode("latin-1"))
+        try:
+            if media is None:
+                raise Unacceptable(offered=f"{JSON} and {GRAPHQL}")
+            return _response(await self._answer(raw), media)
+        except Problem as error:
+            return _problem(error, media or JSON)
+        except (Unavailable, Timeout):
+            return _problem(Away(what="The database"), media or JSON)
+
+    async def _answer(self, raw: Raw) -> Answered:
+        from nexus.surfaces.graphql.refusals import Refused
+        from nexus.surfaces.graphql.service import refusal
+
+        if raw.method not in ("GET", "HEAD", "POST"):
+            raise BadMethod(method=raw.method, allowed="GET, HEAD, POST")
+        caller = await self._parts.authenticate(raw.token())
+        endpoint = await self.endpoint(raw.path.removeprefix("/graphql").strip("/"))
+        given = _from_query(raw.query) if raw.method != "POST" else await _from_body(raw)
+        try:
+            asked, extensions = self._asked(given, raw)
+            answered = await endpoint.answer(caller, asked, reads=raw.method != "POST")
+        except Refused as refused:
+            return refusal(refused)
+        assert self._persisted is not None, "an endpoint is there"
+        if answered.understood:
+            self._persisted.keep(asked.query, extensions)
+        return answered
+
+    def _asked(self, given: Mapping[str, Any], raw: Raw) -> tuple[Asked, Mapping[str, Any]]:
+        from nexus.surfaces.graphql.service import Asked
+
+        for name, kind, words in (
+            ("query", str, "text"),
+            ("operationName", str, "text"),
+            ("documentId", str, "text"),
+            ("variables", dict, "an object"),
+            ("extensions", dict, "an object"),
+        ):
+            if given.get(name) is not None and not isinstance(given[name], kind):
+                raise Malformed(reason=f"{name}: is {words}.")
+        extensions: Mapping[str, Any] = given.get("extensions") or {}
+        assert self._persisted is not None, "an endpoint is there"
+        key = raw.headers.get(b"idempotency-key")
+        asked = Asked(
+            query=self._persisted.text(given.get("query"), given.get("documentId"), extensions),
+            operation=given.get("operationName") or None,
+            variables=given.get("variables") or {},
+            key=key.decode("latin-1") if key is not None else None,
+            correlation=raw.correlation,
+        )
+        return asked, extensions
+
+
+def accepted(header: str) -> str | None:
+    """The media type to answer in; None where neither may be. The one with the greater weight wins, application/json where nothing decides."""
+    if not header.strip():
+        return JSON
+    weights = {JSON: 0.0, GRAPHQL: 0.0}
+    order: dict[str, int] = {}
+    for place, part in enumerate(header.split(",")):
+        type_, *parameters = (one.strip().lower() for one in part.split(";"))
+        weight = 1.0
+        for one in parameters:
+            if one.startswith("q="):
+                try:
+                    weight = float(one[2:])
+                except ValueError:
+                    weight = 0.0
+        for name in (JSON, GRAPHQL) if type_ in ("*/*", "application/*") else (type_,):
+            if name in weights and weight > weights[name]:
+                weights[name] = weight
+                order.setdefault(name, place)
+    best = max(weights, key=lambda name: (weights[name], -order.get(name, 99)))
+    return best if weights[best] > 0 else None
+
+
+def _from_query(query: bytes) -> dict[str, Any]:
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+    except (UnicodeDecodeError, ValueError) as error:
+        raise Malformed(reason=f"The query string cannot be read: {error}") from None
+    given: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in given:
+            raise Malformed(reason=f"{name}: is given twice.")
+        given[name] = value
+    for name in ("variables", "extensions"):
+        if given.get(name):
+            given[name] = _json(given[name].encode(), name)
+        elif name in given:
+            del given[name]
+    return given
+
+
+async def _from_body(raw: Raw) -> dict[str, Any]:
+    type_, _, parameters = raw.headers.get(b"content-type", b"").decode("latin-1").partition(";")
+    if type_.strip().lower() != JSON:
+        raise NotJson(given=type_.strip() or "what has no Content-Type")
+    charset = parameters.lower().replace(" ", "").replace('"', "").partition("charset=")[2].partition(";")[0]
+    if charset not in ("", "utf-8", "utf8"):
+        raise NotJson(given=f"text in {charset}")
+    read = _json(await raw.body(BODY), "")
+    if isinstance(read, list):
+        raise Malformed(reason="Requests are not taken in batches: send each on its own, over one connection.")
+    if not isinstance(read, dict):
+        raise Malformed(reason="A request is a JSON object with query, operationName, variables and extensions.")
+    given: dict[str, Any] = read
+    return given
+
+
+def _json(text: bytes, name: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(reason=f"{name or 'The body'}: is not valid JSON in UTF-8: {error}") from None
+
+
+def _response(answered: Answered, media: str) -> Response:
+    status = answered.status
+    if media == JSON and status in (400, 403, 404, 422):
+        status = 200  # of this type the status tells of the transport alone; see the specification of GraphQL over HTTP
+    headers = [(b"content-type", f"{media}; charset=utf-8".encode()), (b"vary", b"accept")]
+    if status == 405:
+        headers.append((b"allow", b"POST"))
+    return Response(status, answered.body, headers)
+
+
+def _problem(error: Problem, media: str) -> Response:
+    """A request that is none, or not for this caller: errors in GraphQL's form, and the status says so in either type."""
+    from nexus.surfaces.graphql.refusals import error_of
+
+    headers = [(b"content-type", f"{media}; charset=utf-8".encode()), (b"vary", b"accept")]
+    if error.status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="nexus"'))
+    if error.status == 405:
+        headers.append((b"allow", str(error.facts["allowed"]).encode()))
+    if error.status == 503:
+        headers.append((b"retry-after", b"1"))
+    return Response(error.status, msgspec.json.encode({"errors": [error_of(error)]}, enc_hook=str), headers)
+
+
