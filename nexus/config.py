@@ -121,6 +121,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             found[name] = url.rstrip("/")
         return found
 
+    @property
+    def graphql_listed_file(self) -> Path | None:
+        """The file of listed GraphQL documents."""
+        return Path(self.graphql_listed) if self.graphql_listed else None
+
     def extra_cells(self) -> dict[str, str]:
         """The further cells' URLs by their names. BadSettings where the setting cannot be read."""
         found: dict[str, str] = {}

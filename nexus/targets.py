@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nexus.activation.control import Control
+from nexus.gateway.graphql import graphql_pages
 from nexus.gateway.pages import site_pages
 from nexus.runtime.app import Mounted
 from nexus.runtime.health import health_pages
@@ -70,6 +71,8 @@ def target_of(name: str, services: Iterable[str]) -> Target:
 def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) -> Mounted:
     """Every endpoint of a process that has databases, outside the derived API; a path that ends in `/*` is a prefix."""
     served: Mounted = [*health_pages(node), ("/metrics", metrics_page(telemetry, node))]
+    if target.services:
+        served += graphql_pages(node, target.runs(node.services))
     if target.controls:
         served += [*control.pages(), *site_pages(node, control)]
     return served

@@ -25,7 +25,7 @@ from nexus.runtime.app import App
 from nexus.runtime.commands import Commands
 from nexus.runtime.timers import Timer, command_of
 from nexus.runtime.unit_of_work import UnitOfWork
-from nexus.surfaces.calling import Caller, Key, Outcome
+from nexus.surfaces.calling import Caller, Host, Key, Outcome
 from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.rest import Rest
@@ -84,6 +84,11 @@ class Harness:
         rest = Rest(self._process, self._services)
         self.operations = Operations(rest, None, self._services)
         self._app = App(rest, self._authenticate, [], body_limit=32 << 20)
+
+    @property
+    def host(self) -> Host:
+        """The process that this caller asks; for surfaces that a test mounts itself."""
+        return self._process
 
     @property
     def statistics(self) -> Any:

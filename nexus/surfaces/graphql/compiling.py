@@ -14,15 +14,15 @@ import sqlalchemy as sa
 from nexus.core.message import Answer
 from nexus.core.problem import FieldError, Forbidden, Invalid
 from nexus.surfaces.graphql import names
-from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.documents import Document
 from nexus.surfaces.graphql.draft import Draft, listed, row
 from nexus.surfaces.graphql.given import Given, arguments
+from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph, Kind, Member, inner
 from nexus.surfaces.graphql.pages import Asked, Pages, cursor
 from nexus.surfaces.graphql.plans import NONCE, Gap
 from nexus.surfaces.graphql.selection import Fields, Selections
-from nexus.surfaces.graphql.sources import Column, Edge, Elsewhere, Many, One, Part, Report, Single, Stub
+from nexus.surfaces.graphql.sources import Column, Elsewhere, Many, One, Part, Report, Single, Stub
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.reads import seen, shown_column
 from nexus.surfaces.shapes import Field, Shape
@@ -96,7 +96,9 @@ class Compiler:
     def _source(self, rows: Rows, *where: sa.ColumnElement[bool]) -> str:
         """The records of a kind that the caller sees, with the columns that are used of them."""
         shape = rows.shape
-        columns = [shown_column(one, shape.table, self._rights, shape.entity) for one in rows.used.values()] or [constant("1").label("_one")]
+        columns = [shown_column(one, shape.table, self._rights, shape.entity) for one in rows.used.values()] or [
+            constant("1").label("_one")
+        ]
         found = sa.select(*columns).select_from(shape.table).where(*where, *seen(shape.entity, shape.table, self._rights))
         return self.draft.embed(found)
 
@@ -166,7 +168,7 @@ class Compiler:
     def _value(self, value: str, type_: str, nodes: list[lib.FieldNode], *, jsonb: bool) -> str:
         """A value of a type from its column, or from a part of one that holds JSON."""
         name = inner(type_)
-        kind = self.graph[name] if name in self.graph else None
+        kind = self.graph.get(name)
         if kind is None or kind.kind not in ("enum", "object"):
             return value
         if type_.removesuffix("!").startswith("["):
@@ -230,9 +232,7 @@ class Compiler:
         if not page.read:
             return row(columns, x)
         source = self.draft.embed(
-            self._pages.select(
-                shape, asked, list(page.rows.used.values()), more=int(page.ahead), numbered=page.numbered, keyed=page.keyed
-            )
+            self._pages.select(shape, asked, list(page.rows.used.values()), more=int(page.ahead), numbered=page.numbered, keyed=page.keyed)
         )
         return f"(WITH {page.rows.name} AS ({source}) SELECT row_to_json({x}) FROM (SELECT {listed(columns)}) {x})"
 
@@ -316,12 +316,12 @@ class _Page:
             laterals.append(f"CROSS JOIN LATERAL (SELECT {listed(columns)}) {x}")
             return x
 
-        e = draft.name("e")
+        columns: Columns = []
+        value = e = draft.name("e")
         if name == "nodes":
-            columns = [(e, node(nodes))]
+            columns.append((e, node(nodes)))
             value = f'{e}."{e}"'
         else:
-            columns, value = [], e
             for key, inside in self._compiler.selections.below(of, nodes).items():
                 columns.append((key, self._edge(inside, node)))
         where = f" WHERE {p}._n <= {self._asked.limit}" if self.ahead else ""
@@ -365,7 +365,7 @@ def question_of(graph: Graph, answer: Answer, member: Member, given: dict[str, G
     fields = {names.camel(field.encode_name): field.encode_name for field in msgspec.structs.fields(answer.query)}
     raw: dict[str, Any] = {}
     for name, one in given.items():
-        value, kind = one.plain(), graph[types[name]] if types[name] in graph else None
+        value, kind = one.plain(), graph.get(types[name])
         raw[fields[name]] = kind.words.get(value, value) if kind is not None and isinstance(value, str) else value
     try:
         return msgspec.convert(raw, answer.query, strict=False)

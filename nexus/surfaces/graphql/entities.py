@@ -10,7 +10,7 @@ import graphql as lib
 
 from nexus.core.problem import FieldError, Invalid
 from nexus.surfaces.graphql.compiling import Compiler
-from nexus.surfaces.graphql.given import Binder, arguments
+from nexus.surfaces.graphql.given import Binder, arguments, several
 from nexus.surfaces.graphql.plans import Disclosed, Gap
 from nexus.surfaces.shapes import Shape
 
@@ -45,10 +45,10 @@ def by_type(compiler: Compiler, nodes: list[lib.FieldNode], most: int) -> ByType
     known = compiler.graph.possible("_Entity")
 
     def read(raw: Any) -> Keys:
-        several: list[Any] = raw if isinstance(raw, list) else [raw]
-        if len(several) > most:
+        wanted = several(raw)
+        if len(wanted) > most:
             raise Invalid.of(FieldError("representations", f"are more than {most:,}"))
-        return [_key(place, one, known) for place, one in enumerate(several)]
+        return [_key(place, one, known) for place, one in enumerate(wanted)]
 
     given = arguments(nodes[0], compiler.variables)["representations"]
     read(given.plain())

@@ -33,9 +33,7 @@ def add(graph: Graph) -> None:
     if keyed:
         graph.add(Kind(name="_Entity", kind="union", doc="A record that has a key.", of=keyed, origin="_Entity"))
         asked = Argument(name="representations", type="[_Any!]!")
-        graph.query.add(
-            Member(name="_entities", type="[_Entity]!", doc="Records by their keys.", source=Entities(), arguments=(asked,))
-        )
+        graph.query.add(Member(name="_entities", type="[_Entity]!", doc="Records by their keys.", source=Entities(), arguments=(asked,)))
 
 
 def resolvable(kind: Kind) -> bool:

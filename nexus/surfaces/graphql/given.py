@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -27,11 +27,11 @@ class Given:
     value: Any
     path: Path | None = None
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Given]:
         """The values of a list; one that is no list counts as the only one in it, as GraphQL has it."""
-        if not isinstance(self.value, list):
+        if not is_list(self.value):
             return iter((self,))
-        return iter([self._inner(place, one) for place, one in enumerate(cast(list[Any], self.value))])
+        return (self._inner(place, one) for place, one in enumerate(several(self.value)))
 
     def items(self) -> list[tuple[str, Given]]:
         """The members of an object."""
@@ -81,8 +81,8 @@ def value_of(node: lib.ValueNode, variables: Mapping[str, Any]) -> Given:
             members = {one.name.value: value_of(one.value, variables) for one in node.fields or ()}
             return Given({name: one for name, one in members.items() if one.value is not MISSING})
         case lib.ListValueNode():
-            several = [value_of(one, variables) for one in node.values or ()]
-            return Given([Given(None, one.path) if one.value is MISSING else one for one in several])
+            values = [value_of(one, variables) for one in node.values or ()]
+            return Given([Given(None, one.path) if one.value is MISSING else one for one in values])
         case lib.NullValueNode():
             return Given(None)
         case lib.IntValueNode():
@@ -104,9 +104,19 @@ def shape_of_value(value: Any) -> Any:
     if isinstance(value, dict):
         return tuple((name, shape_of_value(one)) for name, one in cast(dict[str, Any], value).items())
     if isinstance(value, list):
-        several = [shape_of_value(one) for one in cast(list[Any], value)]
-        return "list", frozenset(several) if all(isinstance(one, str) for one in several) else tuple(several)
+        shapes = [shape_of_value(one) for one in several(cast(Any, value))]
+        return "list", frozenset(shapes) if all(isinstance(one, str) for one in shapes) else tuple(shapes)
     return type(value).__name__
+
+
+def several(value: Any) -> list[Any]:
+    """The values of a list; one that is no list counts as the only one in it."""
+    return list(value) if is_list(value) else [value]
+
+
+def is_list(value: Any) -> bool:
+    """Whether a value is a list."""
+    return isinstance(value, list)
 
 
 def text_of(given: Given, label: str) -> str:
@@ -124,5 +134,3 @@ def count_of(given: Given | None, label: str, most: int) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise Invalid.of(FieldError(label, f"is a whole number from 0 to {most}, the limit on pages"))
     return value
-
-

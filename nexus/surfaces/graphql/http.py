@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -216,8 +216,7 @@ async def _from_body(raw: Raw) -> dict[str, Any]:
         raise Malformed(reason="Requests are not taken in batches: send each on its own, over one connection.")
     if not isinstance(read, dict):
         raise Malformed(reason="A request is a JSON object with query, operationName, variables and extensions.")
-    given: dict[str, Any] = read
-    return given
+    return cast(dict[str, Any], read)
 
 
 def _json(text: bytes, name: str) -> Any:
@@ -249,5 +248,3 @@ def _problem(error: Problem, media: str) -> Response:
     if error.status == 503:
         headers.append((b"retry-after", b"1"))
     return Response(error.status, msgspec.json.encode({"errors": [error_of(error)]}, enc_hook=str), headers)
-
-

@@ -87,6 +87,10 @@ class Graph:
     def __getitem__(self, name: str) -> Kind:
         return self.kinds[name]
 
+    def get(self, name: str) -> Kind | None:
+        """A type by its name; None for GraphQL's own scalars."""
+        return self.kinds.get(name)
+
     def __contains__(self, name: str) -> bool:
         return name in self.kinds
 

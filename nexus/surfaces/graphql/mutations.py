@@ -15,15 +15,15 @@ from nexus.engines.oltp import Unavailable as Away
 from nexus.surfaces.calling import Caller
 from nexus.surfaces.graphql import names, problems
 from nexus.surfaces.graphql.compiling import Compiler
-from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.documents import Document
-from nexus.surfaces.graphql.given import Given, arguments
+from nexus.surfaces.graphql.given import Given, arguments, several
+from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph, Kind, Member, inner
 from nexus.surfaces.graphql.plans import Disclosed
 from nexus.surfaces.graphql.projecting import Projector
 from nexus.surfaces.graphql.queries import Queries, check
 from nexus.surfaces.graphql.sources import Change, Column, Part
-from nexus.surfaces.operations import Ask, Operation, Operations
+from nexus.surfaces.operations import Ask, Operations
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Shape
 
@@ -107,9 +107,8 @@ class Mutations:
             return None
         type_ = type_.removesuffix("!")
         if type_.startswith("["):
-            several: list[Any] = value if isinstance(value, list) else [value]
-            return [self._input(one, type_[1:-1]) for one in several]
-        kind = self._graph[type_] if type_ in self._graph else None
+            return [self._input(one, type_[1:-1]) for one in several(value)]
+        kind = self._graph.get(type_)
         if kind is not None and kind.kind == "enum":
             return kind.words[value]
         if kind is not None and kind.kind == "input":
@@ -142,7 +141,9 @@ class Mutations:
             apart = compiler.apart()
             gap = apart.by_ids(shape, fields, 1)
             if apart.draft.sensitive:
-                gap.plan.disclosed.append(Disclosed(shape.name, tuple(dict.fromkeys(apart.draft.sensitive)), lib.print_ast(nodes[0])[:2_000]))
+                gap.plan.disclosed.append(
+                    Disclosed(shape.name, tuple(dict.fromkeys(apart.draft.sensitive)), lib.print_ast(nodes[0])[:2_000])
+                )
             found = await self._queries.records(caller, gap, [record["id"]], compiler.variables, correlation)
             if found:
                 return next(iter(found.values()))
@@ -171,5 +172,3 @@ def _version(plain: Mapping[str, Any]) -> Any:
     if not bare.isascii() or not bare.isdigit() or len(bare) > 9:
         raise Invalid.of(FieldError("ifMatch", 'is the ETag of a record, such as "3", or *'))
     return int(bare)
-
-

@@ -8,11 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nexus.core.message import Rows
 from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.filters import checked, condition, masked, prefix_query
 from nexus.surfaces.graphql import names
 from nexus.surfaces.graphql.draft import Draft
-from nexus.surfaces.graphql.given import Given, count_of, text_of
+from nexus.surfaces.graphql.given import Given, count_of, several, text_of
 from nexus.surfaces.graphql.model import Graph, Kind
 from nexus.surfaces.graphql.records import PAGE
 from nexus.surfaces.graphql.sources import Column, Many
@@ -67,7 +68,7 @@ class Pages:
             place = self._place(many.shape, sort, given[name], name, backward)
         return Asked(sort=sort, limit=limit, backward=backward, cursor=bool(place), conditions=conditions, place=place)
 
-    def select(self, shape: Shape, asked: Asked, columns: list[Field], *, more: int, numbered: bool, keyed: bool) -> sa.Select[Any]:
+    def select(self, shape: Shape, asked: Asked, columns: list[Field], *, more: int, numbered: bool, keyed: bool) -> Rows:
         """The records of a page: the columns that are used of them, `_n` their number, `_k0` … the keys that cursors hold."""
         table, rights = shape.table, self._draft.rights
         wanted: list[Any] = [shown_column(field, table, rights, shape.entity) for field in columns]
@@ -77,7 +78,7 @@ class Pages:
         order = self._reversed(shape, asked.sort) if asked.backward else ordering(shape, table, rights, asked.sort)
         if numbered:
             wanted.append(sa.func.row_number().over(order_by=order).label("_n"))
-        page: sa.Select[Any] = sa.select(*(wanted or [constant("1").label("_one")]))
+        page: Rows = sa.select(*(wanted or [constant("1").label("_one")]))
         page = page.select_from(table).where(*asked.conditions, *asked.place)
         return page.order_by(*order).limit(constant(str(asked.limit + more)))
 
@@ -174,10 +175,10 @@ class Pages:
             if one.value is None:
                 raise Invalid.of(FieldError(place, "takes no null; what is empty is found by {null: true}"))
             if name in ("and", "or"):
-                several = [self._all(shape, kind, part, f"{place}[{n}]", depth + 1) for n, part in enumerate(one)]
-                if not several:
+                inside = [self._all(shape, kind, part, f"{place}[{n}]", depth + 1) for n, part in enumerate(one)]
+                if not inside:
                     raise Invalid.of(FieldError(place, "takes at least one condition"))
-                parts.append((sa.or_ if name == "or" else sa.and_)(*several))
+                parts.append((sa.or_ if name == "or" else sa.and_)(*inside))
             elif name == "not":
                 parts.append(sa.not_(sa.func.coalesce(self._all(shape, kind, one, place, depth + 1), sa.false())))
             else:
@@ -216,8 +217,7 @@ class Pages:
             if raw is None:
                 raise Invalid.of(FieldError(label, "takes no null; what is empty is found by {null: true}"))
             if op in ("in", "nin"):
-                several: list[Any] = raw if isinstance(raw, list) else [raw]
-                return checked(field, op, [word(one) for one in several], label)
+                return checked(field, op, [word(one) for one in several(raw)], label)
             return checked(field, op, word(raw), label)
 
         return read

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from nexus.core.problem import Malformed
+from nexus.surfaces.graphql.given import several
 from nexus.surfaces.graphql.refusals import Refused
 
 _KEPT_SIZE: Final = 4 * 1024 * 1024
@@ -88,12 +89,9 @@ def read_list(file: Path) -> dict[str, str]:
         read = msgspec.json.decode(file.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise BadList(f"{file} cannot be read as JSON: {error}") from None
-    texts: dict[str, Any] = {}
-    if isinstance(read, dict) and isinstance(operations := cast(dict[str, Any], read).get("operations"), list):
-        for one in cast(list[Any], operations):
-            texts[str(one.get("id"))] = one.get("body")
-    elif isinstance(read, dict):
-        texts = dict(cast(dict[str, Any], read))
+    members = cast(dict[str, Any], read) if isinstance(read, dict) else {}
+    operations = members.get("operations")
+    texts = {str(one.get("id")): one.get("body") for one in several(cast(Any, operations))} if isinstance(operations, list) else members
     if not texts or not all(isinstance(one, str) for one in texts.values()):
         raise BadList(f"{file} is neither a persisted query manifest nor an object of hashes and documents")
     return texts | {hashlib.sha256(one.encode()).hexdigest(): one for one in texts.values()}

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import graphql as lib
+
 from nexus.engines.oltp import Call
 from nexus.surfaces.graphql.given import Binder
 from nexus.surfaces.shapes import Shape
@@ -79,6 +81,7 @@ class Part:
 class Query:
     """A query, compiled for one set of rights and one shape of variables."""
 
+    operation: lib.OperationDefinitionNode
     plan: Plan
     parts: list[Part]
     errors: list[dict[str, Any]]

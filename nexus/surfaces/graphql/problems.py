@@ -46,7 +46,9 @@ def add(graph: Graph) -> None:
         refusal.add(member)
     for kind in SHARED:
         of(graph, kind)
-    other = Kind(name=OTHER, kind="object", doc="A refusal of another kind.", origin="other problems", of=("Problem",), directives=_SHAREABLE)
+    other = Kind(
+        name=OTHER, kind="object", doc="A refusal of another kind.", origin="other problems", of=("Problem",), directives=_SHAREABLE
+    )
     for member in _members():
         graph.add(other).add(member)
 

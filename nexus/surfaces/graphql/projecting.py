@@ -57,7 +57,7 @@ class Projector:
         type_ = type_.removesuffix("!")
         if type_.startswith("["):
             return [self._value(type_[1:-1], nodes, one) for one in cast(list[Any], value)]
-        kind = self._graph[type_] if type_ in self._graph else None
+        kind = self._graph.get(type_)
         if kind is None or kind.kind == "scalar":
             return value
         if kind.kind == "enum":

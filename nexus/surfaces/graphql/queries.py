@@ -15,11 +15,11 @@ from nexus.engines.oltp import Call, DatabaseError, Lane, Result
 from nexus.surfaces import journal
 from nexus.surfaces.calling import Caller, Host
 from nexus.surfaces.graphql.compiling import Compiler
-from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.documents import Document
 from nexus.surfaces.graphql.draft import Draft
 from nexus.surfaces.graphql.entities import ByType, Keys, by_type
 from nexus.surfaces.graphql.given import shape_of_value
+from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph
 from nexus.surfaces.graphql.plans import NONCE, Disclosed, Gap, Part, Plan, Query
 from nexus.surfaces.graphql.refusals import Refused, error_of
@@ -65,7 +65,7 @@ class Queries:
     def _compile(self, document: Document, node: lib.OperationDefinitionNode, rights: Rights, variables: Mapping[str, Any]) -> Query:
         draft = Draft(rights, self._limits.rows)
         compiler = Compiler(self._graph, document, self._limits, rights, variables, draft)
-        query = Query(draft.plan, [], [])
+        query = Query(node, draft.plan, [], [])
         columns: list[str] = []
         for key, nodes in compiler.selections.of("Query", [node.selection_set]).items():
             name = nodes[0].name.value
@@ -146,7 +146,9 @@ class Queries:
                 found |= {(name, (row[0] or b"").decode()): one for row, one in zip(result.rows, rows, strict=True)}
         return b"[" + b",".join(found.get((name, str(id)), b"null") for name, id in keys) + b"]"
 
-    async def records(self, caller: Caller, gap: Gap, ids: Iterable[str], variables: Mapping[str, Any], correlation: str) -> dict[str, bytes]:
+    async def records(
+        self, caller: Caller, gap: Gap, ids: Iterable[str], variables: Mapping[str, Any], correlation: str
+    ) -> dict[str, bytes]:
         """Records of one kind by their ids."""
         (result,) = await self._run(caller, [(gap.plan, {"ids": tuple(ids)})], variables, correlation, "fast")
         rows = await self.filled([row[1] or b"null" for row in result.rows], gap.plan, caller, variables)
@@ -193,8 +195,10 @@ class Queries:
 
     def _introspected(self, document: Document, query: Query, variables: Mapping[str, Any]) -> dict[str, bytes]:
         """What the library says of the schema; its other fields are null, and not looked at."""
-        result = lib.execute_sync(self._schema, document.ast, variable_values=dict(variables))
-        data = cast(dict[str, Any], result.data or {})
+        name = query.operation.name.value if query.operation.name else None
+        data: dict[str, Any] = (
+            cast(Any, lib).execute_sync(self._schema, document.ast, variable_values=dict(variables), operation_name=name).data or {}
+        )
         return {part.key: msgspec.json.encode(data[part.key]) for part in query.parts if part.key in data and data[part.key] is not None}
 
 
@@ -203,4 +207,3 @@ def check(schema: lib.GraphQLSchema, node: lib.OperationDefinitionNode, variable
     read = lib.get_variable_values(schema, node.variable_definitions or (), dict(variables), max_errors=20)
     if isinstance(read, list):
         raise Refused.of(read, "BAD_USER_INPUT")
-

@@ -32,6 +32,8 @@ _BY_KIND: Final = {
     "instant": "DateTime",
     "tags": "[String!]",
 }
+_ON_VALUES: Final[tuple[str, ...]] = ("contains", "null")
+"""The operators of fields that hold structured values."""
 _OPERATORS: Final = {
     "eq": "Is this.",
     "ne": "Is not this; an empty field is not.",
@@ -143,7 +145,11 @@ class Records:
                 if target.service == shape.service and field.name not in _STAMPS:
                     kind = self._graph[names.of_entity(target)]
                     name = led(shape, field, target)
-                    kind.add(self._many(shape, name, f"Each {shape.title} whose {field.label.lower()} this is, the newest first.", Many(shape, field)))
+                    kind.add(
+                        self._many(
+                            shape, name, f"Each {shape.title} whose {field.label.lower()} this is, the newest first.", Many(shape, field)
+                        )
+                    )
 
     def _many(self, shape: Shape, name: str, doc: str, source: Many) -> Member:
         of = names.of_entity(shape)
@@ -185,12 +191,14 @@ class Records:
 
     def _condition(self, field: Field) -> str:
         if field.facts.kind in ("json", "tags"):
-            name, operators, value = ("TagsFilter" if field.facts.kind == "tags" else "JSONFilter"), ("contains", "null"), "String"
+            name, operators, value = ("TagsFilter" if field.facts.kind == "tags" else "JSONFilter"), _ON_VALUES, "String"
         else:
             value = scalar(self._graph, field)
             name, operators = f"{value}Filter", OPERATORS
         if name not in self._graph:
-            made = self._graph.add(Kind(name=name, kind="input", doc="Conditions on one field, all of which hold.", origin=f"filter of {value}"))
+            made = self._graph.add(
+                Kind(name=name, kind="input", doc="Conditions on one field, all of which hold.", origin=f"filter of {value}")
+            )
             types = {"in": f"[{value}!]", "nin": f"[{value}!]", "null": "Boolean", "contains": "String", "starts": "String"}
             for operator in operators:
                 doc = "Has this tag." if name == "TagsFilter" and operator == "contains" else _OPERATORS[operator]

@@ -46,9 +46,7 @@ def _add(graph: Graph, service: Service, answer: Answer) -> None:
     name = names.camel(f"{service.name}_{answer.name}")
     row = _row(graph, names.pascal(name) + "Row", answer)
     source = Report(service.name, answer)
-    graph.query.add(
-        Member(name=name, type=f"[{row}!]", doc=paragraphs(answer.query.__doc__), source=source, arguments=tuple(arguments))
-    )
+    graph.query.add(Member(name=name, type=f"[{row}!]", doc=paragraphs(answer.query.__doc__), source=source, arguments=tuple(arguments)))
 
 
 def _row(graph: Graph, name: str, answer: Answer) -> str:

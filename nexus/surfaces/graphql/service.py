@@ -13,9 +13,9 @@ from nexus.core.problem import Malformed, Problem
 from nexus.core.service import Service
 from nexus.engines.oltp import PermissionDenied
 from nexus.surfaces.calling import Caller, Gate, Host
-from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.documents import Document, Documents
 from nexus.surfaces.graphql.graph import graph_of
+from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph
 from nexus.surfaces.graphql.mutations import Mutations
 from nexus.surfaces.graphql.queries import Queries
@@ -25,7 +25,7 @@ from nexus.surfaces.graphql.sdl import sdl
 from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import Rights
 
-__all__ = ["Asked", "Endpoint", "Answered"]
+__all__ = ["Answered", "Asked", "Endpoint"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,5 +131,3 @@ def _done(data: bytes, errors: list[dict[str, Any]]) -> Answered:
 def refusal(refused: Refused) -> Answered:
     """The response to a request that was not executed: errors without data."""
     return Answered(msgspec.json.encode({"errors": refused.errors}, enc_hook=str), refused.status, understood=False)
-
-

@@ -92,7 +92,9 @@ class Entities:
 class Edge:
     """A part of a connection."""
 
-    what: Literal["edges", "nodes", "pageInfo", "totalCount", "node", "cursor", "hasNextPage", "hasPreviousPage", "startCursor", "endCursor"]
+    what: Literal[
+        "edges", "nodes", "pageInfo", "totalCount", "node", "cursor", "hasNextPage", "hasPreviousPage", "startCursor", "endCursor"
+    ]
 
 
 Source = Any

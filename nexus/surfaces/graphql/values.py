@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import inspect as seen
@@ -14,9 +14,9 @@ from nexus.surfaces.graphql.sources import Part
 from nexus.surfaces.openapi.structs import field_docs, paragraphs
 
 SCALARS: Final = {
-    "Decimal": "An exact number as text, so that no client rounds it: \"1250.00\". A number is taken too.",
-    "DateTime": "A moment with its offset, RFC 3339: \"2026-03-31T09:30:00Z\".",
-    "Date": "A calendar day: \"2026-03-31\".",
+    "Decimal": 'An exact number as text, so that no client rounds it: "1250.00". A number is taken too.',
+    "DateTime": 'A moment with its offset, RFC 3339: "2026-03-31T09:30:00Z".',
+    "Date": 'A calendar day: "2026-03-31".',
     "UUID": "A UUID that is not the id of a record.",
     "BigInt": "A whole number of 64 bits.",
     "JSON": "Any JSON value.",
@@ -81,7 +81,7 @@ class Values:
             return enumeration(self._graph, info.cls) + "!"
         if isinstance(info, seen.StructType):
             return (self.input(info.cls) if given else self.object(info.cls)) + "!"
-        return _PLAIN.get(type(info), "JSON") + "!"
+        return _PLAIN.get(cast(Any, type(info)), "JSON") + "!"
 
     def object(self, struct: type[Any]) -> str:
         """The type of a struct that is answered."""

@@ -1,0 +1,42 @@
+"""GraphQL on this process's port: `/graphql` for all services, `/graphql/{service}` for each as a subgraph."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from nexus.config import Settings
+from nexus.runtime.app import Mounted
+from nexus.runtime.node import Node
+from nexus.surfaces.graphql.http import Parts, Web
+from nexus.surfaces.graphql.limits import Limits
+
+__all__ = ["graphql_pages", "limits_of"]
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that an installation sets."""
+    return Limits(
+        depth=settings.graphql_depth,
+        aliases=settings.graphql_aliases,
+        fields=settings.graphql_fields,
+        rows=settings.graphql_rows,
+        page=settings.graphql_page,
+        document=settings.graphql_document,
+        introspection=settings.graphql_introspection,
+        listed=settings.graphql_listed_file,
+        only_listed=settings.graphql_only_listed,
+    )
+
+
+def graphql_pages(node: Node, services: Collection[str]) -> Mounted:
+    """The endpoints of GraphQL for those services that run here."""
+    parts = Parts(
+        services={name: service for name, service in node.services.items() if name in services},
+        operations=node.operations,
+        host=node,
+        gate=node,
+        authenticate=node.authenticate,
+        limits=limits_of(node.settings),
+    )
+    web = Web(parts)
+    return [("/graphql", web), ("/graphql/*", web)]
