@@ -120,17 +120,16 @@ class Mutations:
         kind = self._graph[problems.named(union.of, error)]
         body: dict[str, Any] = {"errors": [], **error.body()}
         if isinstance(error, Invalid):
-            inside = any(one.name == "input" for one in member.arguments)
-            body["errors"] = [{"field": self._argument(one.field, inside), "message": one.message} for one in error.errors]
+            body["errors"] = [{"field": self._argument(one.field, member), "message": one.message} for one in error.errors]
             first = body["errors"][0]
             body["detail"] = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
         return msgspec.json.encode(Projector(self._graph, compiler.selections).object(kind, nodes, body), enc_hook=str)
 
-    def _argument(self, field: str, inside: bool) -> str:
+    def _argument(self, field: str, member: Member) -> str:
         """The path of a refused field, from the mutation's arguments on."""
-        if field in _ARGUMENTS or not field or not inside:
-            return _ARGUMENTS.get(field, names.of_path(field))
-        return f"input.{names.of_path(field)}"
+        known = {one.name for one in member.arguments}
+        path = _ARGUMENTS.get(field, names.of_path(field))
+        return path if not path or path in known or "input" not in known else f"input.{path}"
 
     async def _made(
         self, caller: Caller, compiler: Compiler, success: Kind, nodes: list[lib.FieldNode], record: Any, correlation: str
