@@ -36,7 +36,7 @@ from nexus.runtime.routes import Routes
 from nexus.runtime.telemetry import Telemetry, metrics_page
 from nexus.runtime.websocket import LARGEST, WebSocket
 from nexus.surfaces.rest import Rest
-from nexus.targets import EVERY, TARGETS, Target, pages, target_of
+from nexus.targets import EVERY, TARGETS, Target, pages, sockets, target_of
 
 
 class AlreadyRunning(Exception):
@@ -208,9 +208,14 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
                 return settings.drain_seconds
 
             async with _working(settings, node, what, url) as app:
+
+                async def go_away() -> None:
+                    await node.live.go_away()
+                    await app.go_away()
+
                 gc.collect()
                 gc.freeze()  # what is loaded stays: no collection need look at it again
-                await _Server(configuration(settings, app), lambda: ready(made, findings), drain, app.go_away).serve(sockets=[listening])
+                await _Server(configuration(settings, app), lambda: ready(made, findings), drain, go_away).serve(sockets=[listening])
 
 
 @asynccontextmanager
@@ -239,7 +244,7 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
         rest = node.rest if of.services == EVERY else Rest(node, (one for one in node.services.values() if one.name == of.services))
         mounted = pages(of, node, control, telemetry)
         telemetry.routes = Routes(rest, [path for path, _ in mounted])
-        return App(rest, node.authenticate, mounted, body_limit=settings.body_limit, host=node, layers=layers)
+        return App(rest, node.authenticate, mounted, body_limit=settings.body_limit, sockets=sockets(of, node), host=node, layers=layers)
 
     # an activation proves itself through the whole API: that of the processes apart, or all of it in here, also where nobody else is answered
     apart = App(None, None, gateway.pages(), body_limit=settings.body_limit)

@@ -16,6 +16,9 @@ from nexus.runtime.app import Mounted
 from nexus.runtime.health import health_pages
 from nexus.runtime.node import Node
 from nexus.runtime.telemetry import Telemetry, metrics_page
+from nexus.surfaces.live.sockets import LiveSockets
+from nexus.surfaces.live.sse import Stream
+from nexus.surfaces.sockets import SocketEndpoint
 
 EVERY: Final = "*"
 
@@ -68,6 +71,16 @@ def target_of(name: str, services: Iterable[str]) -> Target:
     return TARGETS[name]
 
 
+STREAM: Final = "/api/v1/stream"
+
+
+def sockets(target: Target, node: Node) -> Mapping[str, SocketEndpoint]:
+    """Every WebSocket, by its path."""
+    if not target.controls:
+        return {}
+    return {"/ws": LiveSockets(node.live, node.authenticate, node.settings.heartbeat)}
+
+
 def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) -> Mounted:
     """Every endpoint of a process that has databases, outside the derived API; a path that ends in `/*` is a prefix."""
     served: Mounted = [*health_pages(node), ("/metrics", metrics_page(telemetry, node))]
@@ -75,4 +88,5 @@ def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) ->
         served += graphql_pages(node, target.runs(node.services))
     if target.controls:
         served += [*control.pages(), *site_pages(node, control)]
+        served.append((STREAM, Stream(node.live, node.authenticate, node.settings.heartbeat)))
     return served

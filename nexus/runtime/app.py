@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import re
@@ -37,6 +38,10 @@ def correlation(headers: Mapping[bytes, bytes]) -> str:
     """The id of a request: its own, or one that it is given."""
     given = headers.get(b"x-request-id", b"")
     return given.decode() if _CORRELATION.match(given) else f"{_PROCESS}-{next(_numbers):x}"
+
+
+class Abandoned(Exception):
+    """A stream was stopped in the middle: whoever reads it did not, for too long."""
 
 
 class Page(Protocol):
@@ -108,12 +113,14 @@ class Raw:
         self._receive = receive
 
     async def unless_gone(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Do something for as long as the client listens; False where it went away before."""
+        """Do something for as long as the client listens; False where it went away before. Abandoned where somebody stopped it."""
         doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone())
         try:
             await asyncio.wait((doing, gone), return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
                 return False
+            if doing.cancelled():
+                raise Abandoned
             await doing
             return True
         finally:
@@ -183,7 +190,8 @@ class App:
         if scope["type"] != "http":
             return
         raw = self.raw(scope, receive)
-        await send_response(send, raw, await self.respond(raw))
+        with contextlib.suppress(Abandoned):  # the server closes what has not been sent to its end
+            await send_response(send, raw, await self.respond(raw))
 
     async def _serve_socket(self, socket: Socket) -> None:
         """Let the endpoint of its path have it until it ends; a refusal and a bug are told as far as a socket can."""

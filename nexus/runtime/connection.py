@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from nexus.runtime.app import App, Raw, Receive, Send, send_response
+from nexus.runtime.app import Abandoned, App, Raw, Receive, Send, send_response
 from nexus.surfaces.rest.message import Response
 
 __all__ = ["Connection"]
@@ -160,6 +160,8 @@ class Connection(HttpToolsProtocol):
                 self._finish(brief, raw, response)
             else:
                 await self._stream(brief, scope, raw, response)
+        except Abandoned:
+            self.transport.abort()
         except Exception:
             self.logger.exception("a response could not be sent: %s %s", raw.method, raw.path)
             self.transport.close()

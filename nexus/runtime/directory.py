@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -30,6 +30,7 @@ _BY_ID: Final = Statement(f"SELECT row_to_json(t) FROM (SELECT {_COLUMNS} FROM n
 _BY_SLUG: Final = Statement(
     f"SELECT row_to_json(t) FROM (SELECT {_COLUMNS} FROM nexus_control.tenant WHERE slug = $1 AND state <> 'purged') t"
 )
+_STANDINGS: Final = Statement("SELECT id, state, cell FROM nexus_control.tenant WHERE id = ANY($1::uuid[])")
 _SERVICES: Final = Statement("SELECT service, version FROM nexus_cell.tenant_service WHERE tenant = $1 AND version > 0")
 
 
@@ -152,6 +153,13 @@ class Directory:
         row = _row.decode(found.rows[0][0] or b"")
         (services,) = await self._cells[row.cell].oltp.run(None, (_SERVICES, [schema_of(row.id).encode()]))
         return _record(row, services)
+
+    async def standings(self, ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
+        """The state and the cell of each of these tenants, read afresh by one statement; who is not there is left out."""
+        argument = "{" + ",".join(str(id) for id in ids) + "}"
+        (found,) = await self._cells.control.oltp.run(None, (_STANDINGS, [argument.encode()]))
+        rows = [[(value or b"").decode() for value in row] for row in found.rows]
+        return {UUID(id): (state, cell) for id, state, cell in rows}
 
     def forget(self, id: UUID) -> None:
         """Ask again next time: the tenant changed. Also what is being read at this moment is not kept."""

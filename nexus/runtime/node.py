@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -39,6 +39,7 @@ from nexus.runtime.unit_of_work import UnitOfWork
 from nexus.surfaces.calling import Caller, Key, Outcome
 from nexus.surfaces.effects import Effects
 from nexus.surfaces.journal import Cause
+from nexus.surfaces.live import Live
 from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.rest import Rest
@@ -76,6 +77,7 @@ class Node:
         self.relays = {name: Relay(cell.oltp, self.logs[name], moved=partial(self._moved, name)) for name, cell in cells.items()}
         self.followers: list[tuple[str, Follower]] = []
         """Which services of this process follow which cell's log."""
+        self.live = Live(self, self.services.values())
         self.timekeepers = {name: Timekeeper(cell.oltp, self.at_its_time, services=self._mine()) for name, cell in cells.items()}
         self.rates: Rates | None = None
         """What callers may ask; None where nobody is held to anything."""
@@ -195,6 +197,19 @@ class Node:
             raise Postponed(5.0) from None
         await self.commands.at_its_time(caller, command, timer.id, caller.cause(timer.correlation, str(timer.id)))
 
+    def hears_of_events(self) -> bool:
+        """Whether something of this process tells the logs how far they reach."""
+        return bool(self._tasks)
+
+    async def standings(self, tenants: Iterable[UUID]) -> Mapping[UUID, tuple[str, str]]:
+        """The state and the cell of each of these tenants now."""
+        return await self.directory.standings(tenants)
+
+    def forget(self, tenant: UUID) -> None:
+        """Believe nothing any more of what is known of a tenant and its credentials."""
+        self.directory.forget(tenant)
+        self.principals.evict(tenant)
+
     async def start(self, *, reacts: bool = True, relays: bool = True, alone: bool = True) -> None:
         """Begin the work that no request asks for: reacting to events and keeping time, moving the journal.
 
@@ -243,6 +258,7 @@ class Node:
 
     async def stop(self) -> None:
         """End that work and let go of the databases; what was committed waits for the next start."""
+        await self.live.stop()
         await end(self._tasks)
         self._tasks.clear()
         self.followers.clear()

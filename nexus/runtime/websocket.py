@@ -32,6 +32,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         self._cut_in(LINGER)
 
     async def run_asgi(self) -> None:
+        self.scope["extensions"]["cut"] = self.transport.abort  # type: ignore[assignment]
         await super().run_asgi()
         if not self.disconnected:
             self._cut_in(LINGER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ LOST: Final = 1006
 """Never sent: how it is told that a connection has ended without a code."""
 TOO_BIG: Final = 1009
 BROKEN: Final = 1011
+LINGER: Final = 5.0
+"""Seconds in which a client must take so much of what it was sent that it can be told the end."""
 REFUSED: Final = 4000
 """A refusal ends a socket with this and its status: 4401, 4403, 4422."""
 _REASON: Final = 123
@@ -40,7 +43,7 @@ class UpgradeRequired(Problem, status=426):
 class Socket:
     """One socket, from the request that opens it to its end. One task receives; any may send or close."""
 
-    __slots__ = ("_receive", "_send", "correlation", "ended", "headers", "offered", "open", "path", "query")
+    __slots__ = ("_cut", "_receive", "_send", "correlation", "ended", "headers", "offered", "open", "path", "query")
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Socket:
         """The code with which it has ended."""
         self._receive = receive
         self._send = send
+        self._cut: Callable[[], None] = scope.get("extensions", {}).get("cut") or (lambda: None)
 
     async def accept(self, subprotocol: str | None = None) -> None:
         """Open it, speaking one of the subprotocols that were offered. Raises Gone."""
@@ -80,13 +84,16 @@ class Socket:
         await self._say({"type": "websocket.send", "text": text})
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """End it; nothing happens where it has ended."""
+        """End it; nothing happens where it has ended. A client that does not read for long is cut off without having been told."""
         if not self.open:
             return
         self.open, self.ended = False, code
-        cut = reason.encode()[:_REASON].decode(errors="ignore")
+        short = reason.encode()[:_REASON].decode(errors="ignore")
         try:
-            await self._send({"type": "websocket.close", "code": code, "reason": cut})
+            async with asyncio.timeout(LINGER):
+                await self._send({"type": "websocket.close", "code": code, "reason": short})
+        except TimeoutError:
+            self._cut()
         except OSError:  # the client was quicker
             return
 

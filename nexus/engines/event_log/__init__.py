@@ -94,6 +94,10 @@ class EventLog(Protocol):
         """The last position; 0 when nothing has happened yet."""
         ...
 
+    async def floor(self) -> int:
+        """The position after which everything is still there: retention has removed nothing behind it."""
+        ...
+
     async def read(self, after: int, patterns: Sequence[str] = (">",), limit: int = 500) -> Page:
         """Up to `limit` matching events after a position. An empty page whose `upto` is below the head means: ask on from there."""
         ...

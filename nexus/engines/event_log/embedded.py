@@ -89,6 +89,10 @@ class EmbeddedEventLog:
         self.notice(head)
         return head
 
+    async def floor(self) -> int:
+        """The position after which everything is still there: retention has removed nothing behind it."""
+        return await self._first() - 1
+
     async def read(self, after: int, patterns: Sequence[str] = (">",), limit: int = 500) -> Page:
         """Up to `limit` matching events after a position. An empty page whose `upto` is below the head means: ask on from there."""
         return await self._read(after, _compiled(tuple(patterns)), limit)
@@ -114,7 +118,7 @@ class EmbeddedEventLog:
 
     async def position_at(self, moment: dt.datetime) -> int:
         """The position after which everything that committed at or after a moment stands: where a replay from a time begins."""
-        low, high = await self._first() - 1, await self.head()
+        low, high = await self.floor(), await self.head()
         while low < high:
             middle = (low + high) // 2
             row = (await self._oltp.run(None, (_AT, [b"%d" % middle])))[0].rows
