@@ -92,20 +92,16 @@ class Live:
         `patterns` are the log's, within the caller's own tenant: `nexus.crm.*.deal.won`, `nexus.crm.>`. `after` is the id of an event, or
         the position of a subscription. `renew` checks the credential again; without it, it is believed for ever.
         Invalid (422) for a pattern or a position (told as `field`) that is none, Forbidden (403) for what the caller may not read at all,
-        Gap (410) where not everything after the position is kept. Raises what the engines raise.
+        Gap (410) where not everything after the position is kept. Raises what the engines raise. It begins where it is asked for, and takes
+        up room once something is taken from it.
         """
         if self._going_away:
             raise GoingAway(what=GoingAway.what)
         topics = wanted(patterns, caller.tenant.id, self.topics, caller.rights)
         tail = self._tail(caller.cell)
-        start = -1 if after is None else await _start(after, caller.cell, tail.log, field)
+        start = await tail.end() if after is None else await _start(after, caller.cell, tail.log, field)
         subscription = Subscription(caller, topics, _patterns(topics), start, self, renew)
         subscription.renewed_at = time.monotonic()
-        if after is None:
-            await tail.join(subscription)
-        self._everyone.add(subscription)
-        if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch(), name="live credentials")
         return subscription
 
     def _tail(self, cell: str) -> Tail:
@@ -119,14 +115,23 @@ class Live:
 
     async def catch_up(self, subscription: Subscription) -> list[LiveEvent]:
         """A page of what it has missed. Ends it with Gap where retention was quicker."""
+        if self._going_away:
+            subscription.end(GoingAway(what=GoingAway.what))
+            return []
+        self._everyone.add(subscription)
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(), name="live credentials")
         tail, start = self._tails[subscription.cell], subscription.at
+        if tail.has_all_before(start):
+            tail.add(subscription)
+            return []
         page = await tail.log.read(start, subscription.topics, _PAGE)
         if await tail.log.floor() > start:
             subscription.end(Gap(after=f"{subscription.cell}:{start}"))
             return []
         seen = await tail.seen(subscription.caller, page.events)
         subscription.at = page.upto
-        if page.upto >= tail.head and subscription.ended is None and subscription in self._everyone:
+        if page.upto >= tail.head and subscription in self._everyone:
             tail.add(subscription)
         return seen
 

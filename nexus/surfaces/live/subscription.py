@@ -98,10 +98,6 @@ class Subscription:
         self._waiter: asyncio.Future[None] | None = None
         self._source = source
 
-    def begin_at(self, position: int) -> None:
-        """It follows from here on."""
-        self.at = self._taken = position
-
     @property
     def position(self) -> str:
         """Where to go on: everything before it has been taken or is not for this subscriber."""

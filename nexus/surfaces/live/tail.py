@@ -23,6 +23,7 @@ _PAGE: Final = 500
 _LOOK: Final = 0.25
 """Seconds between looks at the head of a log that another process moves."""
 _IDLE: Final = 5.0
+_FIRST_PAUSE: Final = 0.1
 _ACCESS: Final = "nexus.auth."
 """Topics of events after which a caller may no longer be who it was."""
 
@@ -68,12 +69,15 @@ class Tail:
             await end([self._following])
             self._following = None
 
-    async def join(self, subscription: Subscription) -> None:
-        """Tell this one from now on. Raises what the engine raises."""
+    async def end(self) -> int:
+        """Where somebody begins who follows from now on. Raises what the engine raises."""
         if not self._subscribers:  # nobody has kept the head up to date
-            self.head = max(self.head, await self.log.head())
-        subscription.begin_at(self.head)
-        self.add(subscription)
+            return max(self.head, await self.log.head())
+        return self.head
+
+    def has_all_before(self, position: int) -> bool:
+        """Whether somebody who has everything up to a position can be told the rest from here."""
+        return bool(self._subscribers) and position >= self.head
 
     def add(self, subscription: Subscription) -> None:
         """From here on this one is told; it has everything up to the head, or more."""
@@ -100,11 +104,11 @@ class Tail:
         return [sees[key] for key in sorted(sees)]
 
     async def _follow(self) -> None:
-        pause = 0.1
+        pause = _FIRST_PAUSE
         while True:
             try:
                 await self._step()
-                pause = 0.1
+                pause = _FIRST_PAUSE
             except (Unavailable, Timeout) as away:
                 _log.warning("the events of %s wait for its database: %s", self.cell, away)
                 await asyncio.sleep(pause)
