@@ -109,12 +109,10 @@ async def test_everything_once_and_in_order_whatever_happens_between(
         while len(listener.heard) < sum(counts.values()):
             listener.write_down(await listener.ear.take())
     await nothing_more(listener.ear)
-    positions = [position for position, _, _ in listener.heard]
-    assert positions == sorted(set(positions))
+    assert [one[0] for one in listener.heard] == sorted({one[0] for one in listener.heard})
     for thing in things:
         assert [n for _, subject, n in listener.heard if subject == thing] == list(range(1, counts[thing] + 1))
-    listener.leave()
-    for one in neighbours:
+    for one in (listener.ear, *neighbours):
         one.close()
 
 
