@@ -32,9 +32,11 @@ _DAY: Final = 86_400
 class Pool:
     """What one key, or one tenant, has used."""
 
-    __slots__ = ("day", "depth", "fresh", "heard", "interval", "most", "seconds", "share", "tat", "today", "total")
+    __slots__ = ("day", "depth", "fresh", "heard", "interval", "most", "name", "seconds", "share", "tat", "today", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        """The tenant's slug."""
         self.interval = 0.0
         """Seconds that one request takes from the bucket; 0 without a limit."""
         self.depth = BURST
@@ -176,7 +178,7 @@ class Rates:
         account = self._accounts.get(caller.key_id)
         if account is None:
             self._make_room()
-            tenant = self.tenants.setdefault(caller.tenant.id, Pool())
+            tenant = self.tenants.setdefault(caller.tenant.id, Pool(caller.tenant.slug))
             account = self._accounts[caller.key_id] = Account(caller.key_id or NO_KEY, Pool(), caller.tenant.id, tenant)
         record = await self._directory.get(caller.tenant.id)
         self._apply(account, record.limits if record is not None else None)

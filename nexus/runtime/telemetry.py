@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, cast
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
+from nexus.core.trace import TRACE
 from nexus.engines.oltp import Unavailable
 from nexus.runtime.app import Page, Raw
+from nexus.runtime.measures import of_cells, of_process
 from nexus.runtime.node import Node
 from nexus.runtime.routes import Routes
 from nexus.surfaces.rest.message import Response
@@ -22,13 +27,20 @@ BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 _GAUGES: Final = ("in_flight", "connections")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 
+_openmetrics: Final = cast(Callable[[Collector], bytes], getattr(openmetrics, "generate_latest"))  # noqa: B009 - it has no types
+
 
 class Telemetry:
     """Counts the requests of one process."""
 
     def __init__(self, routes: Routes | None = None) -> None:
         self.routes = routes or Routes()
+        self.exemplars = False
+        """Whether the newest trace of each bucket is kept, for scrapes that ask for OpenMetrics."""
+        self.sources: list[Callable[[], Iterable[Metric]]] = []
+        """Whoever counts something else."""
         self._requests: dict[tuple[str, str, int], list[float]] = {}
+        self._traced: dict[tuple[str, str, int, int], Exemplar] = {}
 
     def observe(self, method: str, path: str, status: int, seconds: float) -> None:
         """One request has been answered."""
@@ -36,8 +48,11 @@ class Telemetry:
         counts = self._requests.get(key)
         if counts is None:
             counts = self._first(method, key[1], status)
-        counts[bisect_left(BOUNDS, seconds)] += 1
+        bucket = bisect_left(BOUNDS, seconds)
+        counts[bucket] += 1
         counts[-1] += seconds
+        if self.exemplars and (trace := TRACE.get()) is not None:
+            self._traced[*key, bucket] = Exemplar({"trace_id": trace[3:35], "span_id": trace[36:52]}, seconds, time.time())
 
     def _first(self, method: str, route: str, status: int) -> list[float]:
         """Where such a request is counted. A method that nobody knows counts with its like, so that nobody fills the table with inventions."""
@@ -48,12 +63,14 @@ class Telemetry:
         """Requests by method, route and status, with their latency."""
         family = HistogramMetricFamily("nexus_http_request_seconds", "Time to answer a request", labels=["method", "route", "status"])
         for (method, route, status), counts in sorted(self._requests.items()):
-            total, buckets = 0.0, list[tuple[str, float]]()
-            for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=False):
+            total, buckets = 0.0, list[Any]()
+            for at, (bound, count) in enumerate(zip((*map(str, BOUNDS), "+Inf"), counts, strict=False)):
                 total += count
-                buckets.append((bound, total))
+                buckets.append((bound, total, self._traced.get((method, route, status, at))))
             family.add_metric([method, route, str(status)], buckets, sum_value=counts[-1])
         yield family
+        for source in self.sources:
+            yield from source()
 
 
 class _Page(Collector):
@@ -70,12 +87,20 @@ def metrics_page(telemetry: Telemetry, node: Node | None = None) -> Page:
     """`/metrics` in the text format of Prometheus; of the requests alone where a process has no databases."""
 
     async def metrics(raw: Raw) -> Response:
-        families = [*telemetry.collect()]
+        families = [*of_process(), *telemetry.collect()]
         if node is not None:
             families += [*_engines(node), *_relays(node), *await _backlog(node)]
-        return Response(200, generate_latest(_Page(families)), [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode())])
+            families += await of_cells((name, cell.oltp) for name, cell in node.cells.items())
+        return _written(families, raw.headers.get(b"accept", b""))
 
     return metrics
+
+
+def _written(families: Iterable[Metric], accepted: bytes) -> Response:
+    """In the text format of Prometheus, or in OpenMetrics for whom prefers that: only there exemplars have a place."""
+    if b"application/openmetrics-text" in accepted:
+        return Response(200, _openmetrics(_Page(families)), [(b"content-type", openmetrics.CONTENT_TYPE_LATEST.encode())])
+    return Response(200, generate_latest(_Page(families)), [(b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode())])
 
 
 def _engines(node: Node) -> Iterator[Metric]:

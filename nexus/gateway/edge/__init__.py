@@ -59,7 +59,7 @@ class Edge:
             if cors is not None:
                 cors.allow(raw, response)
             if mine is not None:
-                response.headers = [*response.headers, (b"traceparent", mine.encode())]
+                response.headers = [*(one for one in response.headers if one[0] != b"traceparent"), (b"traceparent", mine.encode())]
             seconds = clock() - began
             if (standing := STANDING.get()) is not None:
                 STANDING.set(None)

@@ -15,6 +15,7 @@ _EXPOSED: Final[Header] = (
 )
 _METHODS: Final[Header] = (b"access-control-allow-methods", b"GET, HEAD, POST, PATCH, PUT, DELETE, OPTIONS")
 _AGE: Final[Header] = (b"access-control-max-age", b"7200")
+_OURS: Final = frozenset({b"access-control-allow-origin", b"access-control-allow-credentials", _EXPOSED[0]})
 _LONGEST: Final = 2_000
 
 
@@ -48,7 +49,8 @@ class Cors:
             headers += [(b"access-control-allow-origin", b"*" if self._any else origin), _EXPOSED]
             if self._credentials:
                 headers.append((b"access-control-allow-credentials", b"true"))
-        response.headers = [*response.headers, *headers]
+        said = [one for one in response.headers if one[0] not in _OURS]  # a process behind a gateway says them too
+        response.headers = [*said, *headers]
 
     def _lets(self, origin: bytes) -> bool:
         return self._any or origin in self._origins

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Any, Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from nexus.runtime.app import Raw
 
@@ -25,6 +28,8 @@ class Flights:
         """When each began, and the task that answers it; the oldest first."""
         self.late = 0.0
         """Seconds by which the last look came late: how long something has kept the event loop from everything else."""
+        self.over = 0
+        """How many have been given up."""
         self._given_up: set[Raw] = set()
 
     async def keep(self) -> None:
@@ -36,6 +41,12 @@ class Flights:
             self.late = max(0.0, clock() - due)
             self.look(clock())
 
+    def collect(self) -> Iterator[Metric]:
+        """How many there are, and how late the event loop was."""
+        yield GaugeMetricFamily("nexus_http_in_flight", "Requests that are being answered", value=len(self.under_way))
+        yield GaugeMetricFamily("nexus_event_loop_late_seconds", "How late the event loop came to its last look", value=self.late)
+        yield CounterMetricFamily("nexus_requests_given_up", "Requests that took longer than their limit", value=self.over)
+
     def look(self, now: float) -> None:
         """Give up what has been under way for longer than the limit."""
         if not self.limit:
@@ -45,6 +56,7 @@ class Flights:
                 return
             if task is not None and raw not in self._given_up and not patient(raw):
                 self._given_up.add(raw)
+                self.over += 1
                 task.cancel()
 
     def given_up(self, raw: Raw) -> bool:
