@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from nexus.activation.control import Control
+from nexus.gateway.agents import PATH as AGENTS
+from nexus.gateway.agents import AgentsPage
 from nexus.gateway.graphql import graphql_pages
 from nexus.gateway.pages import site_pages
 from nexus.runtime.app import Mounted
+from nexus.runtime.databases import passwords
 from nexus.runtime.health import health_pages
 from nexus.runtime.node import Node
 from nexus.runtime.telemetry import Telemetry, metrics_page
@@ -81,6 +84,12 @@ def sockets(target: Target, node: Node) -> Mapping[str, SocketEndpoint]:
     return {"/ws": LiveSockets(node.live, node.authenticate, node.settings.heartbeat)}
 
 
+def agents_page(node: Node) -> AgentsPage:
+    """Tools for agents. What clients keep for us is sealed with the password that every process logs in to the databases with."""
+    settings = node.settings
+    return AgentsPage(node.operations, node.services, node.authenticate, passwords(settings).app.encode(), settings.origins())
+
+
 def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) -> Mounted:
     """Every endpoint of a process that has databases, outside the derived API; a path that ends in `/*` is a prefix."""
     served: Mounted = [*health_pages(node), ("/metrics", metrics_page(telemetry, node))]
@@ -89,4 +98,5 @@ def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) ->
     if target.controls:
         served += [*control.pages(), *site_pages(node, control)]
         served.append((STREAM, Stream(node.live, node.authenticate, node.settings.heartbeat)))
+        served.append((AGENTS, agents_page(node)))
     return served
