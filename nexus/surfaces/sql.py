@@ -122,10 +122,16 @@ def named(text: str) -> Compiled:
 
 
 def fragment(condition: sa.ColumnElement[bool], table: sa.FromClause) -> str:
-    """A condition on a table as text for `named`: its parameters stay `:name`."""
+    """A condition on a table as text for `named`: its parameters stay `:name`, its constants are written out."""
     # compiled inside a select of the table, so that a subquery in it is correlated with that table and does not read all of it once more
     whole = sa.select(constant("1")).select_from(table).where(condition).compile(dialect=_NAMED_DIALECT)
-    return qualified(str(whole).split("\nWHERE ", 1)[1])
+    known = {name: bind for bind, name in whole.bind_names.items() if not bind.required}
+
+    def written(match: re.Match[str]) -> str:
+        bind = known.get(match[1])
+        return match[0] if bind is None else str(whole.render_literal_value(bind.value, bind.type))
+
+    return qualified(_NAME.sub(written, str(whole).split("\nWHERE ", 1)[1]))
 
 
 def fragment_on(name: str, condition: sa.ColumnElement[bool], table: sa.FromClause) -> str:
