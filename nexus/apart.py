@@ -21,9 +21,10 @@ from nexus.core.service import service_names
 from nexus.engines.oltp.embedded import die_with_parent
 from nexus.gateway.routes import CONTROL, health
 from nexus.gateway.upstream import Upstream
-from nexus.process import PortTaken, Ready, engines, node_of, only_one
+from nexus.process import Ready, engines, node_of, only_one
 from nexus.runtime.databases import passwords
 from nexus.runtime.operator import keep_operator_key
+from nexus.runtime.rpc import PortTaken
 
 GATEWAY: Final = "gateway"
 RELAY: Final = "relay"
@@ -162,11 +163,11 @@ async def serve_apart(settings: Settings, say: Callable[[Ready], None], log: Cal
         async with engines(settings, CONNECTIONS) as database:
             made, findings = await _prepared(msgspec.structs.replace(settings, database_url=database))
             keepers = [Keeper(part, log) for part in plan(settings, database, urls)]
-            running_at(urls[GATEWAY])
+            running_at(urls[GATEWAY], "")
 
             def ready() -> None:
                 key = settings.key_file.read_text().strip() if made else None
-                say(Ready(urls[GATEWAY], time.monotonic() - began, True, settings.key_file, key, findings))
+                say(Ready(urls[GATEWAY], "", time.monotonic() - began, True, settings.key_file, key, findings))
 
             async with _ended_by_signal(keepers) as signalled:
                 await _keep(keepers, ready, signalled)

@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The address to serve on."""
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     """The port to serve on; 0 takes a free one."""
+    grpc_port: Annotated[int, msgspec.Meta(ge=-1, le=65535)] = -1
+    """The port of gRPC; 0 takes a free one, -1 the one after `port` or, where that is taken, a free one."""
     data: str = ".nexus"
     """The folder that keeps the embedded engines' data and the operator's key."""
     database_url: str = ""

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 import uvicorn
@@ -33,10 +33,14 @@ from nexus.runtime.databases import attach_cells, open_cells, own_database
 from nexus.runtime.node import Node
 from nexus.runtime.operator import keep_operator_key
 from nexus.runtime.routes import Routes
+from nexus.runtime.rpc import PortTaken, rpc_of
 from nexus.runtime.telemetry import Telemetry, metrics_page
 from nexus.runtime.websocket import LARGEST, WebSocket
 from nexus.surfaces.rest import Rest
 from nexus.targets import EVERY, TARGETS, Target, pages, sockets, target_of
+
+if TYPE_CHECKING:
+    from nexus.surfaces.grpc.server import Server
 
 
 class AlreadyRunning(Exception):
@@ -48,15 +52,13 @@ class AlreadyRunning(Exception):
         self.pid = pid
 
 
-class PortTaken(Exception):
-    """Somebody else listens on the port."""
-
-
 class Running(msgspec.Struct, frozen=True):
     """A process that serves from a data folder."""
 
     pid: int
     url: str
+    grpc: str = ""
+    """Host and port of gRPC; empty where it is not served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Ready:
     """What a person wants to know once the process serves."""
 
     url: str
+    grpc: str
+    """Host and port of gRPC; empty where it is not served."""
     seconds: float
     serves: bool
     """Whether it answers the API and the pages; every process answers about its health."""
@@ -75,16 +79,16 @@ class Ready:
 
 
 @contextmanager
-def only_one(settings: Settings) -> Generator[Callable[[str], None]]:
-    """Hold the data folder; call what is given with the address. The kernel lets go of the lock however this process ends."""
+def only_one(settings: Settings) -> Generator[Callable[[str, str], None]]:
+    """Hold the data folder; call what is given with the addresses. The kernel lets go of the lock however this process ends."""
     file = settings.folder / "running.json"
     settings.folder.mkdir(parents=True, exist_ok=True)
     with file.open("a+", encoding="utf-8") as lock:
         _hold(lock)
 
-        def say(url: str) -> None:
+        def say(url: str, grpc: str) -> None:
             lock.truncate(0)
-            lock.write(msgspec.json.encode(Running(os.getpid(), url)).decode())
+            lock.write(msgspec.json.encode(Running(os.getpid(), url, grpc)).decode())
             lock.flush()
 
         yield say
@@ -187,12 +191,13 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
     with only_one(settings) as running_at:
         listening = _listen(settings)
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
-        running_at(url)
+        running_at(url, "")
 
-        def ready(made: bool = False, findings: list[str] | None = None) -> None:
+        def ready(grpc: str = "", made: bool = False, findings: list[str] | None = None) -> None:
             kept = settings.key_file if what.controls and settings.key_file.exists() else None
             key = settings.key_file.read_text().strip() if made else None
-            say(Ready(url, time.monotonic() - began, what.serves, kept, key, findings or []))
+            running_at(url, grpc)
+            say(Ready(url, grpc, time.monotonic() - began, what.serves, kept, key, findings or []))
 
         if what.routes:
             async with _routing(settings) as app:
@@ -202,12 +207,14 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
             made = what.controls and await keep_operator_key(node.cells, settings.key_file)  # who answers no operator puts no key in force
             if settings.prepare:
                 await node.migrator.run()
+            async with _working(settings, node, what, url) as (app, rpc):
+                grpc = rpc.address if rpc is not None else ""
 
-            def drain() -> float:
-                node.draining = True
-                return settings.drain_seconds
-
-            async with _working(settings, node, what, url) as app:
+                def drain() -> float:
+                    node.draining = True
+                    if rpc is not None:
+                        rpc.retire()
+                    return settings.drain_seconds
 
                 async def go_away() -> None:
                     await node.live.go_away()
@@ -215,7 +222,7 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
 
                 gc.collect()
                 gc.freeze()  # what is loaded stays: no collection need look at it again
-                await _Server(configuration(settings, app), lambda: ready(made, findings), drain, go_away).serve(sockets=[listening])
+                await _Server(configuration(settings, app), lambda: ready(grpc, made, findings), drain, go_away).serve(sockets=[listening])
 
 
 @asynccontextmanager
@@ -234,8 +241,8 @@ async def _routing(settings: Settings) -> AsyncGenerator[App]:
 
 
 @asynccontextmanager
-async def _working(settings: Settings, node: Node, target: Target, url: str) -> AsyncGenerator[App]:
-    """The application of a target, with the work that goes on beside it for as long as the context lasts."""
+async def _working(settings: Settings, node: Node, target: Target, url: str) -> AsyncGenerator[tuple[App, Server | None]]:
+    """The application of a target and its gRPC, with the work that goes on beside them for as long as the context lasts."""
     control = Control(node, Site(url=settings.public_url.rstrip("/") or url, domain=settings.domain or None), standby=settings.standby)
     telemetry = Telemetry()
     gateway = Gateway(settings.addresses(), patience=settings.request_seconds)
@@ -254,8 +261,11 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
     if target.tends:
         await control.start(alone=alone)
     try:
-        async with edge_of(settings, telemetry, node) as edge:
-            yield application(target, edge.around)
+        async with (
+            edge_of(settings, telemetry, node) as edge,
+            rpc_of(settings, node, target.runs(node.services) if target.services else (), url) as rpc,
+        ):
+            yield application(target, edge.around), rpc
     finally:
         await control.stop()
         gateway.close()

@@ -18,8 +18,9 @@ from nexus.config import BadSettings, Settings, load
 from nexus.core.service import service_names
 from nexus.engines.oltp.embedded import AlreadyRunning as PostgresRunning
 from nexus.engines.oltp.embedded import NoPostgres
-from nexus.process import AlreadyRunning, PortTaken, Ready, serve
+from nexus.process import AlreadyRunning, Ready, serve
 from nexus.runtime.operator import BadOperatorKey
+from nexus.runtime.rpc import PortTaken
 from nexus.targets import TARGETS
 
 
@@ -95,6 +96,7 @@ def welcome(ready: Ready) -> None:
     table = Table.grid(padding=(0, 3))
     served = [("Activate a business", f"{ready.url}/"), ("API", f"{ready.url}/api/v1"), ("API reference", f"{ready.url}/docs")]
     kept = [("Operator key", str(ready.key_file))] if ready.key_file else []
+    served += [("gRPC", ready.grpc)] if ready.grpc else []
     for name, where in [*(served if ready.serves else []), ("Health", f"{ready.url}/readyz"), *kept]:
         table.add_row(f"  {name}", f"[cyan]{where}[/]")
     out.print(table)

@@ -67,7 +67,8 @@ def _process(settings: Settings, tell: Tell) -> None:
     try:
         with urllib.request.urlopen(f"{serves.url}/readyz", timeout=10) as answer:  # noqa: S310 - our own process
             answer.read()
-        tell(ok("process", f"serves at {serves.url} (process {serves.pid}) and is ready"))
+        grpc = f", gRPC at {serves.grpc}" if serves.grpc else ""
+        tell(ok("process", f"serves at {serves.url}{grpc} (process {serves.pid}) and is ready"))
     except urllib.error.HTTPError as error:
         tell(wrong("process", f"{serves.url} is not ready: {error.read(500).decode(errors='replace')}", "see what it logs; start it again"))
     except OSError as error:
