@@ -32,6 +32,7 @@ run: .venv/run ## Start NEXUS on embedded engines and say where to go
 
 test: .venv/dev ## Run everything that must hold
 	@tools/system-parts
+	@tools/promtool
 	@$(BIN)/python -m tools.node_parts
 	@$(BIN)/python -m pytest $(ARGS)
 

@@ -154,6 +154,11 @@ class Nexus:
         except http.client.HTTPException as error:
             raise ConnectionError(str(error)) from error
 
+    def text(self, path: str) -> tuple[int, str]:
+        """What is answered as text."""
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+
     def activate(self, **more: Any) -> str:
         """A business; its owner's key."""
         status, answer = self.ask("POST", "/api/v1/activate", LEAST | more, token=self.key)
