@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 from nexus.core.entity import Entity
@@ -21,6 +21,7 @@ from nexus.engines.oltp import PermissionDenied
 from nexus.surfaces.calling import Caller, Gate
 from nexus.surfaces.effects import Effects
 from nexus.surfaces.rest import Request, Response, Rest
+from nexus.surfaces.rest.records import record_id
 from nexus.surfaces.shapes import shape_of
 
 __all__ = ["Ask", "Kind", "Operation", "Operations"]
@@ -129,7 +130,11 @@ class Operations:
             raise (error if self._gate is None else await self._gate.refusal(admitted, error)) from error
 
     async def _answer(self, caller: Caller, operation: Operation, ask: Ask, id: UUID | str | None) -> Response:
-        rest = operation.path.replace("{id}", quote(str(id or ""), safe="")).split("/")
+        if operation.on_one and operation.entity is not None:
+            if caller.rights is not None:
+                caller.rights.need(operation.needs)
+            id = record_id(str(id or ""), shape_of(operation.entity))  # `export` or `bulk` would lead to another endpoint
+        rest = operation.path.replace("{id}", str(id)).split("/")
         path = f"/api/v1/{operation.service}/{'/'.join(rest)}"
         endpoint = self._rest.methods(operation.service, rest).get(operation.method)
         if endpoint is None:  # an id that reads as something else: no record is called so

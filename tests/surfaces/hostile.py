@@ -91,7 +91,7 @@ def _fitting(known: Any) -> st.SearchStrategy[Any]:
             return st.sampled_from([one.value for one in known.cls])
         case shape_of.LiteralType():
             return st.sampled_from(known.values)
-        case shape_of.ListType() | shape_of.SetType() | shape_of.FrozenSetType():
+        case shape_of.ListType() | shape_of.SetType() | shape_of.FrozenSetType() | shape_of.VarTupleType():
             return st.lists(_fitting(known.item_type), min_size=known.min_length or 0, max_size=3)
         case shape_of.DictType():
             return st.dictionaries(st.text(max_size=8), _fitting(known.value_type), max_size=3)

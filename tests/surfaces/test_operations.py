@@ -87,8 +87,11 @@ async def test_refusals_are_those_of_rest(tenant: Harness, operations: Operation
         await operations.ask(caller, update, Ask(id=ann.id, version=7, body=b'{"name":"B"}'))
     with pytest.raises(NotFound):
         await operations.ask(caller, operations["crm.contact.get"], Ask(id=uuid4()))
-    with pytest.raises(NotFound):
-        await operations.ask(caller, operations["crm.contact.get"], Ask(id="../leads/export"))
+    for id in ("../leads/export", "export", "imports", "bulk", "import", "", None):
+        with pytest.raises(NotFound):
+            await operations.ask(caller, operations["crm.contact.get"], Ask(id=id))
+        with pytest.raises(NotFound):
+            await operations.ask(caller, update, Ask(id=id, version="*", body=b'{"items":[]}'))
     with pytest.raises(Forbidden):
         await operations.ask(tenant.as_().caller, create, Ask(body=b'{"name":"Ann"}'))
     await operations.ask(caller, create, Ask(key="once", body=b'{"name":"C"}'))
