@@ -63,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     node: str = ""
     """The Node executable that runs the federation gateway; by default the environment's own, else the PATH's."""
     heartbeat: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 20.0
-    """Seconds after which a sign of life goes over a stream on which nothing happens; a WebSocket that answers none within them is ended."""
+    """Seconds after which a sign of life goes over a stream on which nothing happens; a WebSocket that answers none within them, or within 10, is ended."""
     tenant_rate: Annotated[float, msgspec.Meta(ge=0)] = 2000.0
     """Requests a second that one tenant may send, ten seconds' worth of them at once; 0 for no limit. A tenant can have limits of its own."""
     key_rate: Annotated[float, msgspec.Meta(ge=0)] = 1000.0

@@ -280,7 +280,7 @@ def configuration(settings: Settings, app: App) -> uvicorn.Config:
         ws_max_size=LARGEST,
         ws_per_message_deflate=False,  # 43 kB a connection, more than all the rest of it
         ws_ping_interval=settings.heartbeat,
-        ws_ping_timeout=settings.heartbeat,
+        ws_ping_timeout=max(settings.heartbeat, 10.0),
         lifespan="off",
         access_log=False,
         log_config=None,
