@@ -18,7 +18,7 @@ from nexus.gateway.federation.toolbox import NoNode, Toolbox
 from nexus.runtime.cell_schema import install
 from nexus.runtime.databases import own_database
 from nexus.runtime.testing import Harness
-from nexus.surfaces.tables import money_functions
+from nexus.surfaces.tables import cell_functions
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
@@ -64,7 +64,7 @@ async def database(postgres: EmbeddedPostgres) -> Database:
     made = Database(url, credentials(url, "nexus_owner", "owner's"), credentials(url, "nexus_app", "app's"))
     async with await psycopg.AsyncConnection.connect(made.owner, autocommit=True) as owner:
         await install(owner)
-        await owner.execute(money_functions().encode())
+        await owner.execute(cell_functions().encode())
     return made
 
 

@@ -11,7 +11,7 @@ import psycopg
 
 from nexus.engines.oltp import Oltp
 from nexus.runtime import cell_schema
-from nexus.surfaces.tables import money_functions
+from nexus.surfaces.tables import cell_functions
 
 CAPACITY: Final = 500
 """Tenants a cell takes by default: beyond, the catalogue of one database grows dearer than a second database."""
@@ -56,7 +56,7 @@ class Cells(Mapping[str, Cell]):
         for cell in self.values():
             async with await cell.owner() as connection:
                 await cell_schema.install(connection)
-                await _run_alone(connection, money_functions() + _sql("versions.sql"))
+                await _run_alone(connection, cell_functions() + _sql("versions.sql"))
         async with await self.control.owner() as connection:
             await _run_alone(connection, _sql("control.sql"))
             for cell in self.values():

@@ -16,7 +16,7 @@ from nexus.engines.oltp.postgres import Postgres
 from nexus.engines.oltp.roles import bootstrap, credentials, new_password
 from nexus.runtime.cell_schema import install
 from nexus.runtime.cells import Cell, Cells
-from nexus.surfaces.tables import money_functions
+from nexus.surfaces.tables import cell_functions
 
 DATABASE: Final = "nexus"
 MAIN: Final = "main"
@@ -65,7 +65,7 @@ async def open_cell(name: str, url: str, settings: Settings) -> tuple[Cell, list
     owner_url = credentials(url, "nexus_owner", known.owner)
     async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as owner:
         await install(owner)
-        await owner.execute(money_functions().encode())
+        await owner.execute(cell_functions().encode())
     return await _cell(name, url, known, settings.connections), [f"{finding.name}: {finding.meaning}" for finding in findings]
 
 

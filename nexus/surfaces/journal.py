@@ -59,10 +59,14 @@ class Cause:
         }
         return _open(said)
 
+    def envelope_head(self, topic: str, subject: UUID | str, schema_version: int = 1, changed: str = "") -> bytes:
+        """The same with id and subject: all but the data, which goes behind it, and the closing brace."""
+        own = {"id": uuid7(), "subject": subject} | ({"changed": changed} if changed else {})
+        return self.event_head(topic, schema_version) + _open(own)[1:] + b'"data":'
+
     def envelope(self, topic: str, subject: UUID, data: bytes, schema_version: int = 1, changed: str = "") -> bytes:
         """A whole envelope; `changed` names the fields of an update, separated by spaces."""
-        own = {"id": uuid7(), "subject": subject} | ({"changed": changed} if changed else {})
-        return self.event_head(topic, schema_version) + _open(own)[1:] + b'"data":' + data + b"}"
+        return self.envelope_head(topic, subject, schema_version, changed) + data + b"}"
 
     def told(self, event: Event) -> bytes:
         """The envelope of a declared event."""

@@ -142,16 +142,9 @@ def search_vector(entity: type[Entity], without: frozenset[str] = frozenset()) -
     found = [column for column in columns(entity) if facts(column).search and column.name not in without]
     if not found:
         return None
-    text = " || ' ' || ".join(f"coalesce({_words_of(column)}, '')" for column in found)
-    return f"to_tsvector('simple', translate({text}, '{_JOINTS}', '{' ' * len(_JOINTS)}'))"
-
-
-def _words_of(column: sa.Column[Any]) -> str:
-    if facts(column).kind not in ("json", "tags"):
-        return column.name
-    # most are empty, and then there is nothing to look for
-    strings = f"""jsonb_path_query_array({column.name}, 'strict $.** ? (@.type() == "string")')::text"""
-    return f"CASE WHEN {column.name} <> '[]'::jsonb THEN {strings} END"
+    texts = ", ".join(column.name for column in found if facts(column).kind not in ("json", "tags"))
+    jsons = ", ".join(column.name for column in found if facts(column).kind in ("json", "tags"))
+    return f"nexus_cell.words(ARRAY[{texts}]::text[], ARRAY[{jsons}]::jsonb[])"
 
 
 def full_table(entity: type[Entity]) -> AnyTable:
@@ -220,12 +213,27 @@ CREATE OR REPLACE FUNCTION nexus_cell.money(amount numeric, code text) RETURNS n
     RETURN CASE WHEN amount = round(amount, nexus_cell.currency_scale(code)) THEN round(amount, nexus_cell.currency_scale(code)) ELSE amount END;
 """
 
+# An expression of a generated column is read, simplified and prepared anew by every statement that writes the table: a third of a contact's
+# insert, if this stood there as it is. The body of a function of this language is prepared once per connection.
+WORDS_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION nexus_cell.words(texts text[], jsons jsonb[]) RETURNS tsvector
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF NOT '[]'::pg_catalog.jsonb OPERATOR(pg_catalog.=) ALL (jsons) THEN  -- most are empty, and then there is nothing to look for
+        texts := texts OPERATOR(pg_catalog.||)
+            pg_catalog.jsonb_path_query_array(pg_catalog.to_jsonb(jsons), 'strict $.** ? (@.type() == "string")')::pg_catalog.text;
+    END IF;
+    RETURN pg_catalog.to_tsvector('pg_catalog.simple'::pg_catalog.regconfig,
+        pg_catalog.translate(pg_catalog.array_to_string(texts, ' '), '{_JOINTS}', '{" " * len(_JOINTS)}'));
+END $$;
+"""
 
-def money_functions() -> str:
-    """The database's own knowledge of ISO 4217, made from the table in `core.money`."""
+
+def cell_functions() -> str:
+    """What tables of tenants need of their database: its own knowledge of ISO 4217, made from the table in `core.money`, and of words."""
     from nexus.core.money import SCALES
 
     def codes(wanted: int) -> str:
         return ", ".join(f"'{code}'" for code, decimals in SCALES.items() if decimals == wanted)
 
-    return MONEY_FUNCTIONS.format(none=codes(0), two=codes(2), three=codes(3), four=codes(4))
+    return MONEY_FUNCTIONS.format(none=codes(0), two=codes(2), three=codes(3), four=codes(4)) + WORDS_FUNCTION

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -13,7 +13,9 @@ import phonenumbers
 
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
+from nexus.core.money import SCALES
 from nexus.core.problem import FieldError, Invalid, Malformed
+from nexus.surfaces.journal import MASK
 from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.refusals import NO_NUL, NOT_YOURS
@@ -90,6 +92,7 @@ class Wire:
             field.name: field.default() for field in shape.initial if not field.writable and field.default is not ... and field.name != "id"
         }
         self._fixed = msgspec.json.encode(fixed)[1:-1]
+        self._audited = [(field, bool(field.facts.pii or field.facts.sensitive)) for field in shape.writable]
         self._normal: list[tuple[str, Callable[[Any, str], Any]]] = [
             (field.name, _NORMAL[field.facts.kind]) for field in shape.writable if field.facts.kind in _NORMAL
         ]
@@ -117,6 +120,15 @@ class Wire:
     def given(self, change: Any) -> tuple[str, ...]:
         """The fields that a patch names, in the order of the declaration."""
         return tuple(field.name for field in self.shape.patchable if getattr(change, field.name) is not msgspec.UNSET)
+
+    def audited(self, record: Any) -> bytes:
+        """What audit keeps of a checked record, as the database would write it: secrets as three stars, empty fields left out."""
+        kept: dict[str, Any] = {}
+        for field, secret in self._audited:
+            value = getattr(record, field.name)
+            if value is not None:
+                kept[field.name] = MASK if secret else _exact(field, value, record) if field.exact else value
+        return msgspec.json.encode(kept)
 
     def row(self, record: Any) -> tuple[str, bytes]:
         """A checked record as the JSON object that the insert takes, and the id it was given."""
@@ -164,6 +176,8 @@ def _moment(value: dt.datetime, country: str) -> dt.datetime:
     return value
 
 
+_ANY_SIZE = Context(prec=2_000)
+
 _NORMAL: dict[str, Callable[[Any, str], Any]] = {
     "phone": phone,
     "email": _email,
@@ -172,6 +186,15 @@ _NORMAL: dict[str, Callable[[Any, str], Any]] = {
     "quantity": _number,
     "instant": _moment,
 }
+
+
+def _exact(field: Field, value: Decimal, record: Any) -> str:
+    """A number as the database writes it: an amount with the decimals of its currency, any other without zeros behind it."""
+    if field.facts.currency is None:
+        return f"{value.normalize() if value else Decimal(0):f}"
+    decimals = SCALES.get(getattr(record, field.facts.currency) or "", 0)
+    whole = value.quantize(Decimal(1).scaleb(-decimals), context=_ANY_SIZE)
+    return f"{whole if whole == value else value:f}"
 
 
 def _nullable(field: Field) -> Any:

@@ -1,7 +1,7 @@
 """Writes: create, patch and remove as one data-modifying statement each, with journal and idempotency rows in it.
 
 Parameters are named: `rows`/`row` (JSON), `id`, `version`, `me`, `key`, `hash`, `audit` and `event` (the beginnings of the JSON that the journal
-keeps, made by `surfaces.journal`), and those of the caller's sight.
+keeps, made by `surfaces.journal`; of a create, all that is known of it), and those of the caller's sight.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ def event_json(data: str, extra: str = "") -> str:
     return f""":event::text || '"id":"' || gen_random_uuid() || '","subject":"' || told.id || '"{extra},"data":' || {data} || '}}'"""
 
 
-def _kept(status: int) -> str:
+def _kept(status: int, source: str = "told", shown: str = "told.shown::text") -> str:
     """The idempotency row: what a repetition of the request will be answered."""
+    headers = f"""'{{"etag":' || {source}.version || ',"id":"' || {source}.id || '"}}'"""
     return f""",
 kept AS (INSERT INTO {{s}}.nexus_idempotency (key, actor, request_hash, status, headers, body)
-    SELECT :key::text, coalesce(:me::uuid, '{NOBODY}'), :hash::bytea, {status}, {_HEADERS}, told.shown::text FROM told)"""
+    SELECT :key::text, coalesce(:me::uuid, '{NOBODY}'), :hash::bytea, {status}, {headers}, {shown} FROM {source})"""
 
 
 NOBODY = UUID(int=0)
-_HEADERS = "json_build_object('etag', told.version, 'id', told.id)::text"
 
 
 def _told(shape: Shape, rights: Rights, audited: str, source: str = "made") -> str:
@@ -113,18 +113,24 @@ def narrows_references(entity: type[Entity], rights: Rights) -> bool:
 
 @kept
 def create_statement(entity: type[Entity], rights: Rights, *, keyed: bool) -> Compiled:
-    """Insert the record of `:rows`, unless it refers to what the caller does not see; answers its JSON, version and id."""
+    """Insert the record of `:rows`, unless it refers to what the caller does not see; answers its JSON, version and id.
+
+    `:audit` is the whole audit entry here, and `:event` the envelope up to its data: the caller knows the id and what was given.
+    """
     shape = shape_of(entity)
-    fields = shape.initial
+    fields, hidden = shape.initial, rights.hidden(entity)
     names, values = ", ".join(field.name for field in fields), ", ".join(stored(field, "i") for field in fields)
     seen = " AND ".join(references_seen(shape, rights, "i", [field.name for field in shape.writable])) or "true"
-    journal = f"""SELECT :audit::text || '"entity_id":"' || told.id || '","after":' || told.audited || '}}', '[' || {event_json("told.event")} || ']' FROM told"""
+    masks = masks_of(shape, rights, "made")
+    told = [f"{row_json(shape, 'made', shape.sensitive)}::text AS event"]
+    if hidden != shape.sensitive or masks:
+        told.append(f"{row_json(shape, 'made', hidden, masks)}::text AS shown")
+    shown = "made.shown" if len(told) > 1 else "made.event"
     return named(f"""WITH i AS (SELECT * FROM json_to_recordset(:rows::json) AS x({", ".join(record_type(field) for field in fields)})),
-made AS (INSERT INTO {{s}}.{shape.table.name} ({names}, created_by, updated_by)
-    SELECT {values}, :me::uuid, :me::uuid FROM i WHERE {seen} RETURNING *),
-{_told(shape, rights, masked_json(shape.writable, "made"))}{_kept(201) if keyed else ""},
-journal AS (INSERT INTO nexus_cell.journal (audit, events) {journal})
-SELECT told.shown, told.version, told.id FROM told""")
+made AS (INSERT INTO {{s}}.{shape.table.name} AS made ({names}, created_by, updated_by)
+    SELECT {values}, :me::uuid, :me::uuid FROM i WHERE {seen} RETURNING made.id, made.version, {", ".join(told)}){_kept(201, "made", shown) if keyed else ""},
+journal AS (INSERT INTO nexus_cell.journal (audit, events) SELECT :audit::text, '[' || :event::text || made.event || '}}]' FROM made)
+SELECT {shown}, made.version, made.id FROM made""")
 
 
 def _locked(shape: Shape, rights: Rights, verb: str) -> str:

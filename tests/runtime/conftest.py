@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from nexus.engines.oltp.embedded import EmbeddedPostgres
-from nexus.surfaces.tables import money_functions
+from nexus.surfaces.tables import cell_functions
 
 
 @dataclass(frozen=True)
@@ -27,5 +27,5 @@ async def scratch_database(postgres: EmbeddedPostgres) -> Scratch:
     url = make_conninfo(postgres.superuser_url, dbname="scratch_tests")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute("CREATE SCHEMA nexus_cell")
-        await connection.execute(money_functions().encode())
+        await connection.execute(cell_functions().encode())
     return Scratch(url)

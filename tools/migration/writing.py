@@ -14,7 +14,7 @@ import psycopg
 from nexus.core.service import Service
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.runtime import migrations
-from nexus.surfaces.tables import grants, money_functions, statements
+from nexus.surfaces.tables import grants, cell_functions, statements
 from tools.migration.catalogue import Connection, compared
 from tools.migration.difference import Difference, difference
 
@@ -119,7 +119,7 @@ async def scratch() -> AsyncIterator[Connection]:
         try:
             async with await psycopg.AsyncConnection.connect(server.superuser_url, autocommit=True) as connection:
                 await connection.execute("CREATE SCHEMA nexus_cell")
-                await connection.execute(money_functions().encode())
+                await connection.execute(cell_functions().encode())
                 yield connection
         finally:
             await server.stop()

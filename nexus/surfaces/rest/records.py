@@ -168,9 +168,10 @@ class Records:
         record = decode(self.wire.create, request.body)
         self.wire.refuse_hidden(rights, record)
         self.wire.normalise(record, caller.tenant.country)
-        _, row = self.wire.row(record)
+        id, row = self.wire.row(record)
         one = create_statement(self.entity, rights, keyed=key is not None)
-        values = {"rows": b"[" + row + b"]", **self.circumstances(request, "create", "created", key)}
+        values = {"rows": b"[" + row + b"]", **self.circumstances(request, "create", "created", key, id)}
+        values["audit"] += b'"entity_id":"%b","after":%b}' % (id.encode(), self.wire.audited(record))
         trial = Trial(self.entity, request, dry_run, "created", [field.name for field in self.shape.fields.values()])
         done = await self.write(caller, one.call(values), key, trial, locks=False)
         if isinstance(done, Outcome):
@@ -181,12 +182,12 @@ class Records:
         outcome = Outcome(201, {"etag": (version or b"").decode(), "id": (made or b"").decode()}, body or b"")
         return stored(outcome, self.location, request.minimal)
 
-    def circumstances(self, request: Request, verb: str, event: str, key: Key | None) -> dict[str, Any]:
-        """The parameters that every write has: the caller, the beginnings of its journal row, and its key."""
-        cause = request.caller.cause(request.correlation)
+    def circumstances(self, request: Request, verb: str, event: str, key: Key | None, subject: str | None = None) -> dict[str, Any]:
+        """The parameters that every write has: the caller, the beginnings of its journal row (of the event up to its data, where the subject is known), and its key."""
+        cause, topic = request.caller.cause(request.correlation), f"{self.shape.name}.{event}"
         values: dict[str, Any] = {
             "audit": cause.audit_head(f"{self.shape.name}:{verb}", self.shape.name),
-            "event": cause.event_head(f"{self.shape.name}.{event}"),
+            "event": cause.event_head(topic) if subject is None else cause.envelope_head(topic, subject),
             **request.caller.values(),
         }
         if key is not None:

@@ -20,7 +20,7 @@ CREATE TABLE {s}.auth_user (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, '') || ' ' || coalesce(email, ''), '@./_-+:&~<>', '           '))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name, email]::text[], ARRAY[]::jsonb[])) STORED,
 	CONSTRAINT pk_auth_user PRIMARY KEY (id),
 	CONSTRAINT ck_auth_user_status_known CHECK (status IN ('invited', 'active', 'suspended', 'deactivated'))
 );
@@ -46,7 +46,7 @@ CREATE TABLE {s}.auth_api_key (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, ''), '@./_-+:&~<>', '           '))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
 	CONSTRAINT pk_auth_api_key PRIMARY KEY (id),
 	CONSTRAINT fk_auth_api_key_user_id FOREIGN KEY(user_id) REFERENCES {s}.auth_user (id)
 );
@@ -65,7 +65,7 @@ CREATE TABLE {s}.auth_team (
 	tags JSONB NOT NULL,
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
-	search TSVECTOR GENERATED ALWAYS AS (to_tsvector('simple', translate(coalesce(name, ''), '@./_-+:&~<>', '           '))) STORED,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
 	CONSTRAINT pk_auth_team PRIMARY KEY (id)
 );
 CREATE INDEX ix_auth_team_search ON {s}.auth_team USING gin (search);
