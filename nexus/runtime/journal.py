@@ -67,6 +67,9 @@ class Batch:
     rows: list[JournalRow] = field(default_factory=list[JournalRow])
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     entries: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Of each audit entry the row's seq, its own seq, the hash before it and its own; the act, where it is not the row's."""
+    logged: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Of each event the row's seq, position, tenant, topic and subject; the length of its envelope, if it is all that the row tells, or the envelope."""
     refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     _chains: dict[str, tuple[int, bytes]] = field(default_factory=dict[str, tuple[int, bytes]])
     _moment: dt.datetime = field(init=False)
@@ -86,23 +89,20 @@ class Batch:
         """Where each chain of this batch ends."""
         return [{"t": tenant, "n": seq, "h": last.decode()} for tenant, (seq, last) in self._chains.items()]
 
-    def event_rows(self) -> list[dict[str, Any]]:
-        """The events in order, without the positions, which count on from `start`."""
-        return [{"t": event.tenant, "p": event.topic, "s": event.subject, "e": event.envelope.decode()} for event in self.events]
-
     def _enter(self, row: JournalRow, chain: tuple[int, bytes] | None) -> None:
         act = row.audit or b""
+        changed: dict[str, Any] = {}
         try:
             _object.decode(act)
         except msgspec.DecodeError:
             # Whatever was written is evidence: it is kept, as text.
             act = _encode({"malformed": act.decode("utf-8", "replace")})
+            changed["e"] = act.decode()
         seq, prev = self._chains.get(row.tenant) or chain or (0, GENESIS)
         seq += 1
-        entry = entry_of(row.tenant, seq, row.at, act)
-        last = link(prev, entry)
+        last = link(prev, entry_of(row.tenant, seq, row.at, act))
         self._chains[row.tenant] = (seq, last)
-        self.entries.append({"t": row.tenant, "n": seq, "a": row.at.decode(), "e": entry.decode(), "p": prev.decode(), "h": last.decode()})
+        self.entries.append({"s": int(row.seq), "n": seq, "p": prev.decode(), "h": last.decode()} | changed)
 
     def _log(self, row: JournalRow, events: bytes) -> None:
         try:
@@ -110,10 +110,12 @@ class Batch:
         except msgspec.DecodeError as error:
             self._refuse(row, events, f"not a list of envelopes: {error}")
             return
+        # one that stands alone between the brackets need not be sent back
+        alone = len(envelopes) == 1 and len(bytes(envelopes[0])) == len(events) - 2
         for envelope in envelopes:
-            self._log_one(row, bytes(envelope))
+            self._log_one(row, bytes(envelope), alone)
 
-    def _log_one(self, row: JournalRow, envelope: bytes) -> None:
+    def _log_one(self, row: JournalRow, envelope: bytes, alone: bool) -> None:
         try:
             head = _head.decode(envelope)
             check_type(head.type)
@@ -125,6 +127,11 @@ class Batch:
             self._refuse(row, envelope, "an envelope of another tenant")
             return
         position = self.start + len(self.events) + 1
+        text = envelope.decode()
+        self.logged.append(
+            {"s": int(row.seq), "n": position, "t": tenant, "p": topic_of(head.type, head.tenant), "i": head.subject}
+            | ({"l": len(text)} if alone else {"e": text})
+        )
         self.events.append(LoggedEvent(position, tenant, topic_of(head.type, head.tenant), head.subject, self._moment, envelope))
 
     def _refuse(self, row: JournalRow, envelope: bytes, reason: str) -> None:

@@ -14,12 +14,17 @@ from dataclasses import dataclass
 from typing import cast
 
 from nexus.engines.event_log.embedded import EmbeddedEventLog
-from nexus.engines.oltp import DatabaseError, Oltp, Result, Statement, Timeout, Transaction, Unavailable
+from nexus.engines.oltp import Call, DatabaseError, Oltp, Result, Statement, Timeout, Transaction, Unavailable
 from nexus.runtime.journal import Batch, JournalRow, digest
 
 __all__ = ["Floor", "Relay", "RelayStats"]
 
 log = logging.getLogger("nexus.relay")
+
+MANY = 8
+REST = 0.01
+"""A move costs as much as moving a dozen rows: when it found so many, much is going on, and it rests for so many seconds, that there be more
+for the next one. What comes alone is moved at once."""
 
 # The journal is nearly always empty when a plan is made, so a plan made from its statistics would be wrong when it matters: the oldest
 # rows are read in the order of the index, whatever the planner thinks.
@@ -42,15 +47,19 @@ _OLDEST = Statement(
     where coalesce(j.before, 0) < 4000000 order by j.seq"""
 )
 
-_EVENTS = Statement(
-    """insert into nexus_cell.event (position, tenant, topic, subject, at, envelope)
-    select $1::bigint + n, t, p, s, $2::timestamptz, e
-    from rows from (json_to_recordset($3) as (t text, p text, s uuid, e text)) with ordinality as r (t, p, s, e, n)"""
-)
-
-_ENTRIES = Statement(
-    """insert into nexus_cell.audit (tenant, seq, at, entry, prev_hash, hash)
-    select t, n, a, e, decode(p, 'hex'), decode(h, 'hex') from json_to_recordset($1) as r (t text, n bigint, a timestamptz, e text, p text, h text)"""
+# The texts go from the journal to where they stay within the database: only numbers and hashes are sent for them, unless they changed on the way.
+# What was read and is not there any more (its tenant was removed meanwhile) fails the move, which is then done again.
+_MOVE = Statement(
+    """with gone as (delete from nexus_cell.journal where seq = any($1::bigint[]) returning seq, tenant, at, audit, events),
+    entered as (insert into nexus_cell.audit (tenant, seq, at, entry, prev_hash, hash)
+        select g.tenant, r.n, g.at, '{"tenant":"' || g.tenant || '","seq":' || r.n
+            || ',"at":"' || to_char(g.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '","act":' || coalesce(r.e, g.audit) || '}',
+            decode(r.p, 'hex'), decode(r.h, 'hex')
+        from json_to_recordset($2) as r (s bigint, n bigint, e text, p text, h text) join gone g on g.seq = r.s),
+    logged as (insert into nexus_cell.event (position, tenant, topic, subject, at, envelope)
+        select r.n, r.t, r.p, r.i, $3::timestamptz, coalesce(r.e, substr(g.events, 2, r.l))
+        from json_to_recordset($4) as r (s bigint, n bigint, t text, p text, i uuid, e text, l int) join gone g on g.seq = r.s)
+    select 1 / (case when (select count(*) from gone) = cardinality($1::bigint[]) then 1 else 0 end)"""
 )
 
 _CHAINS = Statement(
@@ -65,8 +74,6 @@ _REFUSED = Statement(
 )
 
 _HEAD = Statement("update nexus_cell.log_head set position = $1::bigint, at = $2::timestamptz")
-
-_TAKEN = Statement("delete from nexus_cell.journal where seq = any($1::bigint[])")
 
 _PEEK = Statement(
     """select position, (select seq from nexus_cell.journal where seq > $1::bigint order by seq limit 1) is not null
@@ -156,6 +163,8 @@ class Relay:
                 woken = await self._wait(pause)
                 moved = await self._drain(woken)
                 pause = shortest if moved else min(pause * 1.5, longest)
+                if moved >= MANY:
+                    await asyncio.sleep(REST)
             except (Unavailable, Timeout, DatabaseError) as error:
                 self.stats.failures += 1
                 self.floor = Floor()
@@ -208,14 +217,14 @@ class Relay:
         return moved
 
     async def _write(self, tx: Transaction, batch: Batch) -> None:
-        calls = [(_TAKEN, [b"{" + b",".join(row.seq for row in batch.rows) + b"}"])]
+        taken = b"{" + b",".join(row.seq for row in batch.rows) + b"}"
+        calls: list[Call] = [(_MOVE, [taken, digest(batch.entries), batch.at, digest(batch.logged)])]
         if batch.entries:
-            calls += [(_ENTRIES, [digest(batch.entries)]), (_CHAINS, [digest(batch.heads())])]
+            calls.append((_CHAINS, [digest(batch.heads())]))
         if batch.refused:
             calls.append((_REFUSED, [digest(batch.refused)]))
         if batch.events:
-            position = b"%d" % batch.events[-1].position
-            calls += [(_EVENTS, [b"%d" % batch.start, batch.at, digest(batch.event_rows())]), (_HEAD, [position, batch.at])]
+            calls.append((_HEAD, [b"%d" % batch.events[-1].position, batch.at]))
         await tx.commit(*calls)
 
     def _count(self, batch: Batch) -> None:
