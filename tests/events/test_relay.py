@@ -8,9 +8,10 @@ import psycopg
 import pytest
 
 from nexus.engines.event_log.embedded import EmbeddedEventLog
-from nexus.engines.oltp import Statement
+from nexus.engines.oltp import DatabaseError, Statement, Transaction
 from nexus.runtime.audit_chain import verify
 from nexus.runtime.cell_schema import install
+from nexus.runtime.journal import Batch
 from nexus.runtime.relay import Floor, Relay
 from tests.events.shop import JOURNAL, Shop, audit, envelope, schema_of
 
@@ -206,17 +207,45 @@ async def test_audit_that_is_no_object_is_kept_as_text(shop: Shop, written: str)
     assert await verify(shop.oltp) is None
 
 
-async def test_text_survives_as_it_was_written(shop: Shop) -> None:
+@pytest.mark.parametrize("frame", ["[ {0} ,\n{0}]", "[{0}]", "[ {0}]", "[{0}\n]", "[{0},{0}]"])
+async def test_text_survives_as_it_was_written(shop: Shop, frame: str) -> None:
     tenant = shop.tenants[0]
     odd = 'Zoë "quoted" \\u0000 \\\\ \n\t 日本 \U0001f35e'
     act = json.dumps({"said": odd}, ensure_ascii=False)
     told = envelope(tenant, uuid4(), said=odd)
-    await shop.journal(tenant, act, f"[ {told} ,\n{told}]")
+    await shop.journal(tenant, act, frame.replace("{0}", told))
 
     await shop.relay.move()
 
-    assert [event.envelope.decode() for event in (await EmbeddedEventLog(shop.oltp).read(0)).events] == [told, told]
+    kept = [event.envelope.decode() for event in (await EmbeddedEventLog(shop.oltp).read(0)).events]
+    assert kept == [told] * frame.count("{0}")
     assert [entry["act"] for _, _, entry in await entries(shop)] == [{"said": odd}]
+    assert await verify(shop.oltp) is None
+
+
+async def test_what_goes_away_while_it_is_moved_fails_the_move_and_the_next_one_is_whole(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, stays = shop.tenants[:2]
+    await shop.change(gone, uuid4())
+    await shop.change(stays, uuid4())
+    write = shop.relay._write
+
+    async def too_late(tx: Transaction, batch: Batch) -> None:
+        monkeypatch.undo()
+        await shop.oltp.run(None, (Statement("delete from nexus_cell.journal where tenant = $1"), [schema_of(gone).encode()]))
+        await write(tx, batch)
+
+    monkeypatch.setattr(shop.relay, "_write", too_late)
+    with pytest.raises(DatabaseError):
+        await shop.relay.move()
+    assert await shop.logged() == []
+    assert await entries(shop) == []
+
+    assert await shop.relay.move() == 1
+
+    assert [event.tenant for event in (await shop.log.read(0)).events] == [schema_of(stays)]
+    assert [event.position for event in (await shop.log.read(0)).events] == [1]
     assert await verify(shop.oltp) is None
 
 

@@ -9,7 +9,14 @@ import sqlalchemy as sa
 from nexus.runtime.testing import Harness
 from nexus.surfaces.sql import call
 
-LEAD = {"name": "Ada", "company": "Ada Bakery", "email": "Ada@Example.com", "priority": "urgent", "tags": ["fair"], "custom": {"a": ["ü", None]}}
+LEAD = {
+    "name": "Ada",
+    "company": "Ada Bakery",
+    "email": "Ada@Example.com",
+    "priority": "urgent",
+    "tags": ["fair"],
+    "custom": {"a": ["ü", None]},
+}
 
 
 async def told(tenant: Harness) -> list[tuple[dict[str, Any], dict[str, Any]]]:
