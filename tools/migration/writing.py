@@ -14,7 +14,7 @@ import psycopg
 from nexus.core.service import Service
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.runtime import migrations
-from nexus.surfaces.tables import grants, cell_functions, statements
+from nexus.surfaces.tables import cell_functions, grants, statements
 from tools.migration.catalogue import Connection, compared
 from tools.migration.difference import Difference, difference
 
