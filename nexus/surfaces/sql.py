@@ -19,6 +19,9 @@ from sqlalchemy.sql.util import ClauseAdapter
 from nexus.core.entity import TENANT
 from nexus.engines.oltp import Call, Statement
 
+_NAMED_DIALECT: Final[Any] = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+_NAME: Final = re.compile(r"(?<![:\w\[]):([a-z_]\w*)")  # not the class of characters [:alnum:]
+_SEVERAL: Final = re.compile(r"__\[POSTCOMPILE_(\w+)(?:~~.*?~~)?\]")
 DIALECT: Final[Any] = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 _compiled: dict[Any, tuple[Statement, tuple[str, ...], Any]] = {}
@@ -46,9 +49,35 @@ def qualified(text: str) -> str:
 
 def compiled(statement: sa.ClauseElement) -> Compiled:
     """Compile once and keep: for statements whose shape is fixed. Named bind parameters stay open, literals become constants."""
-    text = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
-    names = tuple(text.positiontup or ())  # type: ignore[attr-defined]
-    return Compiled(Statement(qualified(str(text))), names, dict(cast(dict[str, Any], text.params)))
+    text, held, asked = parts(statement)
+    names: list[str] = []
+
+    def place(match: re.Match[str]) -> str:
+        if match[1] not in held and match[1] not in asked:
+            return match[0]
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    return Compiled(Statement(qualified(_NAME.sub(place, text))), tuple(names), held)
+
+
+def parts(statement: sa.ClauseElement) -> tuple[str, dict[str, Any], frozenset[str]]:
+    """A statement as text with `:name` parameters, the values it holds for some of them, and the names of those that are bound later.
+
+    IN lists are written out here: SQLAlchemy does it only where it knows every value.
+    """
+    made: Any = statement.compile(dialect=_NAMED_DIALECT)
+    binds: dict[str, Any] = made.binds
+    held = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
+
+    def several(match: re.Match[str]) -> str:
+        values = {f"{match[1]}_{n}": one for n, one in enumerate(held.pop(match[1]), 1)}
+        held.update(values)
+        return ", ".join(f":{name}" for name in values) or made.visit_empty_set_expr([binds[match[1]].type])
+
+    text = _SEVERAL.sub(several, str(made))
+    return text, held, frozenset(name for name, bind in binds.items() if bind.required)
 
 
 def call(statement: Any, values: Mapping[str, Any] | None = None) -> Call:
@@ -105,10 +134,6 @@ def array(values: Sequence[Any]) -> bytes:
     return b"{" + b",".join(parts) + b"}"
 
 
-_NAMED_DIALECT: Final[Any] = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
-_NAME = re.compile(r"(?<![:\w]):([a-z_]\w*)")
-
-
 def named(text: str) -> Compiled:
     """SQL written by hand with `:name` parameters; a name may stand in it more than once."""
     names: list[str] = []
@@ -124,14 +149,16 @@ def named(text: str) -> Compiled:
 def fragment(condition: sa.ColumnElement[bool], table: sa.FromClause) -> str:
     """A condition on a table as text for `named`: its parameters stay `:name`, its constants are written out."""
     # compiled inside a select of the table, so that a subquery in it is correlated with that table and does not read all of it once more
-    whole = sa.select(constant("1")).select_from(table).where(condition).compile(dialect=_NAMED_DIALECT)
-    known = {name: bind for bind, name in whole.bind_names.items() if not bind.required}
+    whole, held, _ = parts(sa.select(constant("1")).select_from(table).where(condition))
+    # the values that the condition itself holds are written into it: whoever puts fragments together knows the caller's alone
+    text = _NAME.sub(lambda match: _literal(held[match[1]]) if match[1] in held else match[0], whole)
+    return qualified(text.split("\nWHERE ", 1)[1])
 
-    def written(match: re.Match[str]) -> str:
-        bind = known.get(match[1])
-        return match[0] if bind is None else str(whole.render_literal_value(bind.value, bind.type))
 
-    return qualified(_NAME.sub(written, str(whole).split("\nWHERE ", 1)[1]))
+def _literal(value: Any) -> str:
+    """A value of a declared condition as an SQL literal, whose type the database finds."""
+    encoded = encode(value)
+    return "NULL" if encoded is None else str(value) if isinstance(value, int) else quoted(encoded.decode())
 
 
 def fragment_on(name: str, condition: sa.ColumnElement[bool], table: sa.FromClause) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from nexus.core.problem import Forbidden
 from nexus.engines.oltp import Statement
@@ -17,10 +16,9 @@ from nexus.surfaces.graphql.plans import Plan
 from nexus.surfaces.graphql.refusals import Limit, Refused
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Shape
-from nexus.surfaces.sql import Compiled, named, qualified
+from nexus.surfaces.sql import Compiled, named, parts, qualified
 
-_DIALECT: Final[Any] = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
-_PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_PARAMETER: Final = re.compile(r"(?<![:\w\[]):([a-z_]\w*)")
 _MOST_KEPT: Final = 5_000
 _statements: Final[dict[str, Statement]] = {}
 """Statements by their text: two documents that come to the same share what the database has prepared."""
@@ -41,8 +39,8 @@ class Draft:
         self._numbers = numbers or itertools.count()
 
     def name(self, prefix: str) -> str:
-        """A name that nothing else in the statement has."""
-        return f"{prefix}{next(self._numbers)}"
+        """A name that nothing else in the statement has: no key of a response is spelt with this letter."""
+        return f"{prefix}ø{next(self._numbers)}"
 
     def need(self, shape: Shape) -> None:
         """Forbidden (403) unless records of this kind may be read."""
@@ -66,10 +64,7 @@ class Draft:
 
     def embed(self, select: sa.ClauseElement) -> str:
         """An expression of SQLAlchemy as text for this statement; the values that it holds become constants with names of their own."""
-        text = select.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-        binds: dict[str, Any] = cast(Any, text).binds
-        held = {name: value for name, value in cast(dict[str, Any], text.params).items() if name in binds and not binds[name].required}
-        held |= {name: value for name, value in cast(dict[str, Any], text.params).items() if name not in binds}
+        text, held, _ = parts(select)
         prefix = self.name("c")
 
         def own(match: re.Match[str]) -> str:
@@ -78,7 +73,7 @@ class Draft:
             self._constants[f"{prefix}_{match[1]}"] = held[match[1]]
             return f":{prefix}_{match[1]}"
 
-        return qualified(_PARAMETER.sub(own, str(text)))
+        return qualified(_PARAMETER.sub(own, text))
 
     def finish(self, text: str) -> Plan:
         """The plan with its statement."""

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import msgspec
+import psycopg
 import pytest
 
 from nexus.core.problem import Unauthenticated
@@ -41,8 +42,10 @@ class Raw:
 class Site:
     """The pages, made once for each set of limits: they know no tenant and no caller, so that all tests share them."""
 
-    def __init__(self, services: dict[str, Service]) -> None:
+    def __init__(self, services: dict[str, Service], owner: str) -> None:
         self.services = services
+        self.owner = owner
+        """Where the owner of the tables connects, for what no caller sees."""
         self.callers: dict[str, Caller] = {}
         self._made: dict[Limits, Web] = {}
 
@@ -125,6 +128,13 @@ class Graph:
         assert "errors" in said, said
         return list(said["errors"])
 
+    async def journal(self) -> list[dict[str, Any]]:
+        """What audit will keep of this tenant, the oldest first."""
+        async with await psycopg.AsyncConnection.connect(self.site.owner, autocommit=True) as owner:
+            query = b"SELECT audit FROM nexus_cell.journal WHERE tenant = %s AND audit IS NOT NULL ORDER BY seq"
+            rows = await (await owner.execute(query, (self.tenant.caller.schema,))).fetchall()
+        return [msgspec.json.decode(row[0]) for row in rows]
+
     @contextmanager
     def counted(self) -> Iterator[Spent]:
         """What the requests in a block cost."""
@@ -135,8 +145,8 @@ class Graph:
 
 
 @pytest.fixture(scope="session")
-def site(services: dict[str, Service]) -> Site:
-    return Site(services)
+def site(services: dict[str, Service], database: Any) -> Site:
+    return Site(services, database.owner)
 
 
 @pytest.fixture
