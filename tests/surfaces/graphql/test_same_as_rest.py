@@ -70,15 +70,12 @@ class World:
 @pytest.fixture(scope="module")
 async def world(oltp: Postgres, database: Any, services: dict[str, Service], site: Site) -> AsyncIterator[World]:
     tenant = await Harness.fresh(oltp, database.owner, services.values())
-    me = User(name="Me", email="me@one.example")
-    other, team = User(name="Other", email="other@one.example"), Team(name="Team", key="team")
+    me, other = User(name="Me", email="me@one.example"), User(name="Other", email="other@one.example")
+    team, north = Team(name="Team", key="team"), Territory(name="North", key="north", lineage="")
+    north.lineage = f"{north.id}/"
     await tenant.given(me, other)
     await tenant.given(team)
-    north = Territory(name="North", key="north", lineage="")
-    north.lineage = f"{north.id}/"
-    pipeline = Pipeline(name="Sales", key="sales")
-    stages = [DealStage(pipeline_id=pipeline.id, name=f"S{n}", position=n, probability=10 * n) for n in range(2)]
-    await tenant.given(north, pipeline, *stages)
+    await tenant.given(north)
     held: list[dict[str, Any]] = [
         {"owner_id": me.id},
         {"owner_id": other.id},
@@ -87,12 +84,23 @@ async def world(oltp: Postgres, database: Any, services: dict[str, Service], sit
         {"owner_id": other.id, "territory_id": north.id},
         {},
     ]
+    await filled(tenant, held)
+    types = graph_of(list(services.values()), tenant.operations, federated=False)
+    yield World(site, tenant, types, me.id, team.id, north.id)
+
+
+async def filled(tenant: Harness, held: list[dict[str, Any]]) -> None:
+    """Accounts, contacts, leads and deals of several owners."""
+    pipeline = Pipeline(name="Sales", key="sales")
+    stages = [DealStage(pipeline_id=pipeline.id, name=f"S{n}", position=n, probability=10 * n) for n in range(2)]
+    await tenant.given(pipeline, *stages)
     accounts = [
         Account(name=f"A{n}", tax_id=f"T{n}", street=f"S{n}", currency="NGN", annual_revenue=n, **one) for n, one in enumerate(held)
     ]
-    await tenant.given(*accounts)
     for n, one in enumerate(accounts[1:]):
         one.parent_account_id = accounts[0].id if n % 2 else None
+    await tenant.given(accounts[0])
+    await tenant.given(*accounts[1:])
     contacts = [
         Contact(name=f"C{n}", email=f"c{n}@x.example", account_id=accounts[n % 4].id, tags=["vip"], **held[n % 6]) for n in range(12)
     ]
@@ -113,8 +121,6 @@ async def world(oltp: Postgres, database: Any, services: dict[str, Service], sit
         for n in range(12)
     ]
     await tenant.given(*deals)
-    types = graph_of(list(services.values()), tenant.operations, federated=False)
-    yield World(site, tenant, types, me.id, team.id, north.id)
 
 
 @dataclass
