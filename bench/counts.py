@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 
 from bench.ground import Ground
-from bench.jobs import LIST, NEW
+from bench.jobs import LIST, NEW, TREE
 from nexus.config import Settings
 from nexus.core.service import installed
 from nexus.engines.oltp.postgres import Postgres
@@ -18,6 +18,8 @@ from nexus.runtime.databases import passwords
 from nexus.runtime.testing import Harness
 from nexus.services.crm.entities import DealStage, Lead, Pipeline
 from nexus.services.crm.terms import LeadStatus
+from nexus.surfaces.graphql.limits import Limits
+from nexus.surfaces.graphql.service import Asked, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,17 @@ async def _count(tenant: Harness) -> dict[str, Count]:
         return cast(dict[str, Any], msgspec.json.decode(answer.body))
 
     contacts = "/api/v1/crm/contacts"
+    graphql = Endpoint(list(installed().values()), tenant.operations, tenant.host, None, Limits(), federated=False)
     pipeline = await tenant.given(Pipeline(name="Sales", key="sales"))
     await tenant.given(DealStage(pipeline_id=pipeline.id, name="New", position=0, probability=10))
     for n in ("1", "2"):
         made = await ask("create one", "POST", contacts, NEW | {"email": f"{n}@example.com"}, idempotency_key=f"c{n}")
         await ask("get one", "GET", f"{contacts}/{made['id']}")
         await ask("list 50", "GET", f"{contacts}?" + "&".join(f"{name}={value}" for name, value in LIST))
+        before = tenant.statistics.round_trips, tenant.statistics.statements
+        await graphql.answer(tenant.caller, Asked(query=TREE))
+        spent = Count(tenant.statistics.round_trips - before[0], tenant.statistics.statements - before[1])
+        found["graphql three levels"] = spent
         lead = await tenant.given(Lead(name="Ada", company=f"Lagos {n}", email=f"l{n}@example.com", status=LeadStatus.QUALIFIED))
         await ask("convert a lead", "POST", f"/api/v1/crm/leads/{lead.id}/convert", {}, idempotency_key=f"l{n}")
     return found

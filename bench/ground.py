@@ -41,6 +41,33 @@ SELECT ('0189' || lpad(to_hex(n), 8, '0') || '7000a' || substr(md5(n::text), 1, 
     'qualified', '[]', '{{}}', '{{}}', 1{values} FROM generate_series(1, {count}) n
 """
 
+ACCOUNTS_COUNT: Final = 1_000
+ACCOUNTS: Final = """
+INSERT INTO {table} (id, name, city, country, tags, external_refs, custom, version{more})
+SELECT ('0188' || lpad(to_hex(n), 8, '0') || '70008' || substr(md5(n::text), 1, 15))::uuid, 'Account ' || n, 'Lagos', 'NG', '[]', '{{}}', '{{}}', 1{values}
+FROM generate_series(1, {count}) n
+"""
+PEOPLE: Final = """
+INSERT INTO {table} (id, name, email, title, account_id, country, tags, email_verified, more_emails, more_phones, do_not_contact, external_refs,
+    custom, version{more})
+SELECT ('0188' || lpad(to_hex(n * 10 + k), 8, '0') || '70009' || substr(md5(n::text), 1, 15))::uuid, 'Person ' || n || '.' || k,
+    'p' || n || '.' || k || '@one.example', 'Buyer', ('0188' || lpad(to_hex(n), 8, '0') || '70008' || substr(md5(n::text), 1, 15))::uuid, 'XX',
+    '[]', false, '[]', '[]', '[]', '{{}}', '{{}}', 1{values}
+FROM generate_series(1, {count}) n, generate_series(0, 4) k
+"""
+DEALS: Final = """
+INSERT INTO {table} (id, name, contact_id, amount, currency, tags, external_refs, custom, version{more})
+SELECT ('0188' || lpad(to_hex(n * 100 + k * 10 + d), 8, '0') || '7000b' || substr(md5(n::text), 1, 15))::uuid, 'Deal ' || n || '.' || k || '.' || d,
+    ('0188' || lpad(to_hex(n * 10 + k), 8, '0') || '70009' || substr(md5(n::text), 1, 15))::uuid, 1250.00, 'NGN', '[]', '{{}}', '{{}}', 1{values}
+FROM generate_series(1, {count}) n, generate_series(0, 4) k, generate_series(0, 2) d
+"""
+"""What GraphQL's three levels are read from: accounts with five contacts each with three deals each."""
+
+
+def account_id(n: int) -> str:
+    """The account number `n`."""
+    return contact_id(n).replace("0189", "0188", 1)
+
 
 def contact_id(n: int) -> str:
     """SQL's name for the contact number `n`, as Python writes it."""
@@ -89,4 +116,4 @@ class Ground:
             return await cursor.fetchall() if cursor.description else []
 
 
-__all__ = ["CONTACTS", "DURABLE", "LEADS", "Ground", "contact_id", "lead_id"]
+__all__ = ["ACCOUNTS", "CONTACTS", "DEALS", "DURABLE", "LEADS", "PEOPLE", "Ground", "account_id", "contact_id", "lead_id"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.ground import contact_id, lead_id
+from bench.ground import ACCOUNTS_COUNT, account_id, contact_id, lead_id
 from nexus.surfaces.reads import encode_cursor
 
 FIELDS: Final = "id,version,name,given_name,family_name,email,phone,title,account_id,city,country,language,owner_id,created_at,updated_at"
@@ -73,11 +73,30 @@ def _converts(side: str, contacts: int) -> Iterator[str]:
         yield f"POST\t{base}/{lead_id(n)}/convert\t{{}}"
 
 
+TREE: Final = """query Tree($after: String) { crmAccounts(first: 20, after: $after, sort: ID_ASC) { edges { node { id name city country
+  contacts(first: 5, sort: ID_ASC) { edges { node { id name email title
+    deals(first: 3, sort: ID_ASC) { edges { node { id name amount currency } } } } } } } } } }"""
+"""Three levels: 20 accounts with 5 contacts each with 3 deals each."""
+
+
+def tree(n: int) -> dict[str, object]:
+    """The request for the accounts behind the account number `n`."""
+    cursor = encode_cursor(json.dumps([account_id(n)]).encode(), (("id", False),)).decode()
+    return {"query": TREE, "variables": {"after": cursor}}
+
+
+def _graphs(side: str, contacts: int) -> Iterator[str]:
+    for n in random.Random(3).sample(range(ACCOUNTS_COUNT - 20), 400):
+        naive = {"query": TREE.replace("crmAccounts", "accounts").replace(", sort: ID_ASC", ""), "variables": {"after": account_id(n)}}
+        yield f"POST\t/graphql\t{json.dumps(tree(n) if side == 'NEXUS' else naive)}"
+
+
 GET: Final = Job("get one", _gets, of_limit=0.45, over_naive=12, round_trips=1)
 LIST_50: Final = Job("list 50", _lists, of_limit=0.55, over_naive=9, round_trips=1)
 CREATE: Final = Job("create one", _creates, of_limit=0.60, over_naive=10, round_trips=2)
 CONVERT: Final = Job("convert a lead", _converts, round_trips=6, once=True)
-JOBS: Final = (GET, LIST_50, CREATE, CONVERT)
+GRAPH: Final = Job("graphql three levels", _graphs, of_limit=0.8, over_naive=30, round_trips=1)
+JOBS: Final = (GET, LIST_50, CREATE, CONVERT, GRAPH)
 
 
 class Requests:

@@ -29,6 +29,9 @@ from nexus.engines.oltp import Call, Result, Unavailable
 from nexus.engines.oltp.embedded import _binaries
 from nexus.runtime.app import App
 from nexus.surfaces.calling import Caller, Host
+from nexus.surfaces.graphql.http import Parts, Web
+from nexus.surfaces.graphql.limits import Limits as GraphLimits
+from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.rest import Rest
 
@@ -93,10 +96,15 @@ async def sent_for(schema: str, line: str, key: str) -> Call:
         return caller
 
     host = _Host()
-    app = App(Rest(cast(Host, host), services.values()), authenticate, [], body_limit=1 << 20)
+    rest = Rest(cast(Host, host), services.values())
+    operations = Operations(rest, None, services.values())
+    parts = Parts(
+        services=services, operations=operations, host=cast(Host, host), gate=None, authenticate=authenticate, limits=GraphLimits()
+    )
+    app = App(rest, authenticate, [("/graphql", Web(parts))], body_limit=1 << 20)
     method, target, *body = line.split("\t")
     path, _, query = target.partition("?")
-    headers = [(b"authorization", b"Bearer x"), (b"idempotency-key", key.encode())]
+    headers = [(b"authorization", b"Bearer x"), (b"idempotency-key", key.encode()), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": headers}
 
     async def receive() -> dict[str, Any]:

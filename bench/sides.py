@@ -18,12 +18,12 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.ground import CONTACTS, LEADS, Ground
+from bench.ground import ACCOUNTS, ACCOUNTS_COUNT, CONTACTS, DEALS, LEADS, PEOPLE, Ground
 from bench.processes import Process, free_port
 from nexus.config import Settings
 from nexus.core.entity import Entity
 from nexus.runtime.databases import own_database, passwords
-from nexus.services.crm.entities import Contact, Lead
+from nexus.services.crm.entities import Account, Contact, Deal, Lead
 from nexus.surfaces.shapes import shape_of
 from nexus.surfaces.sql import encode
 
@@ -151,11 +151,16 @@ class Nexus:
         """Rows of the realistic size, and other businesses."""
         for n in range(self._size.tenants):
             await self.activate({**BUSINESS, "name": f"Neighbour {n}", "slug": f"neighbour-{n}"})
-        for entity, rows, count in ((Contact, CONTACTS, self._size.contacts), (Lead, LEADS, self._size.leads)):
+        parts: list[tuple[type[Entity], str, int]] = [(Contact, CONTACTS, self._size.contacts), (Lead, LEADS, self._size.leads)]
+        parts += [(Account, ACCOUNTS, ACCOUNTS_COUNT), (Contact, PEOPLE, ACCOUNTS_COUNT), (Deal, DEALS, ACCOUNTS_COUNT)]
+        for entity, rows, count in parts:
             more, values = defaults(entity, rows)
+            if entity is Deal:  # the pipeline and the stage that the activation has planted, and the moments that a command sets
+                more, values = in_pipeline(self.schema, more, values)
             text = rows.format(table=f"{self.schema}.{entity.__tablename__}", count=count, more=more, values=values)
             await self.ground.sql(text, "nexus")
-        await self.ground.sql(f"VACUUM ANALYZE {self.schema}.crm_contact, {self.schema}.crm_lead", "nexus")
+        tables = ", ".join(f"{self.schema}.crm_{name}" for name in ("contact", "lead", "account", "deal"))
+        await self.ground.sql(f"VACUUM ANALYZE {tables}", "nexus")
 
     async def settle(self) -> None:
         for _ in range(2_400):
@@ -171,10 +176,17 @@ class Nexus:
         self._processes.clear()
 
 
+def in_pipeline(schema: str, more: str, values: str) -> tuple[str, str]:
+    """Columns and values of a deal in the first stage, in place of those that have no default."""
+    stage = f"(SELECT {{}} FROM {schema}.crm_deal_stage ORDER BY position LIMIT 1)"
+    own = {"pipeline_id": stage.format("pipeline_id"), "stage_id": stage.format("id"), "opened_at": "now()", "stage_entered_at": "now()"}
+    return more + "".join(f", {name}" for name in own), values + "".join(f", {value}" for value in own.values())
+
+
 def defaults(entity: type[Entity], rows: str) -> tuple[str, str]:
     """Columns that must have a value and that the rows do not name, with what the declaration gives them."""
     named = set(re.findall(r"\w+", rows.partition("SELECT")[0]))
-    others = [field for field in shape_of(entity).initial if not field.nullable and field.name not in named]
+    others = [field for field in shape_of(entity).initial if not field.nullable and field.name not in named and field.default is not ...]
     values = ["'" + (encode(field.default()) or b"").decode().replace("'", "''") + "'" for field in others]
     return "".join(f", {field.name}" for field in others), "".join(f", {value}" for value in values)
 
@@ -219,7 +231,10 @@ class Naive:
         await self._ground.sql(CONTACTS.format(table="tenant_one.contact", count=self._size.contacts, more="", values=""), "naive")
         leads = LEADS.format(table="tenant_one.lead", count=self._size.leads, more="", values="")
         await self._ground.sql(leads, "naive")
-        await self._ground.sql("VACUUM ANALYZE tenant_one.contact, tenant_one.lead", "naive")
+        for table, rows in (("account", ACCOUNTS), ("contact", PEOPLE), ("deal", DEALS)):
+            more, values = (", stage", ", 'new'") if table == "deal" else ("", "")
+            await self._ground.sql(rows.format(table=f"tenant_one.{table}", count=ACCOUNTS_COUNT, more=more, values=values), "naive")
+        await self._ground.sql("VACUUM ANALYZE tenant_one.contact, tenant_one.lead, tenant_one.account, tenant_one.deal", "naive")
 
     async def settle(self) -> None:
         """It leaves nothing behind."""

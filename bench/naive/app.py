@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from bench.naive.graph import graph_of
 from bench.naive.models import Account, Audit, Contact, Deal, Grant, Idempotency, Lead, Outbox
 
 engine = create_async_engine(os.environ.get("NAIVE_URL", "postgresql+asyncpg://"), pool_size=8, max_overflow=0)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 app = FastAPI()
+app.include_router(graph_of(sessions), prefix="/graphql")
 SCHEMA = re.compile(r"[a-z0-9_]{1,60}")
 
 
