@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nexus import __version__
-from nexus.cli import activate, audit, backup, doctor, events, migrate, move, new, openapi, tenants, up
+from nexus.cli import activate, audit, backup, doctor, events, graphql, migrate, move, new, openapi, tenants, up
 
 app = typer.Typer(
     name="nexus", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="NEXUS Business Operating System."
@@ -37,6 +37,7 @@ migrate.register(app)
 doctor.register(app)
 new.register(app)
 openapi.register(app)
+graphql.register(app)
 audit.register(app)
 backup.register(app)
 move.register(app)

@@ -96,5 +96,6 @@ def _remembered(case: Case) -> str:
         f"SELECT {key_digest(one, 'v')} AS key, v.n FROM v WHERE v.outcome IN ('created', 'updated', 'unchanged') AND v.{one} IS NOT NULL"
         for one in columns_of(case)
     )
+    keys = keys or "SELECT NULL::uuid AS key, NULL::bigint AS n WHERE false"
     return f"""remembered AS (INSERT INTO {{s}}.nexus_import_key (import_id, key, row_no)
     SELECT go.id, k.key, k.n FROM ({keys}) k CROSS JOIN go ON CONFLICT DO NOTHING)"""

@@ -133,12 +133,12 @@ def _broken(case: Case, texts: Texts) -> list[str]:
 
 def _checked(case: Case, texts: Texts) -> str:
     wrong = ",\n        ".join(_broken(case, texts))
-    columns = [f"{texts('(' + sql + ')')}::text AS d{at}" for at, (_, sql) in enumerate(case.keys)]
+    columns = ["m.n", "m.id", "m.target", "m.changed", f"array_remove(ARRAY[{wrong}]::text[], NULL) AS errors"]
+    columns += [f"{texts('(' + sql + ')')}::text AS d{at}" for at, (_, sql) in enumerate(case.keys)]
     columns += [f"{_unique_key(one, texts)} AS u{at}" for at, one in enumerate(case.uniques)]
     if case.mode != "create":
         columns.append("coalesce(m.target::text, '=' || m.sought) AS t0")
-    return f"""c AS MATERIALIZED (SELECT m.n, m.id, m.target, m.changed, array_remove(ARRAY[{wrong}]::text[], NULL) AS errors,
-    {", ".join(columns)} FROM m)"""
+    return f"c AS MATERIALIZED (SELECT {', '.join(columns)} FROM m)"
 
 
 def _unique_key(one: Unique, texts: Texts) -> str:
@@ -150,16 +150,16 @@ def _unique_key(one: Unique, texts: Texts) -> str:
 
 def _firsts(case: Case, texts: Texts) -> str:
     """For each key of a row, the first row of the batch that has it."""
-    windows = ", ".join(
+    windows = [
         f"CASE WHEN c.{one} IS NOT NULL THEN min(c.n) OVER (PARTITION BY c.{one}, c.errors = '{{}}') END AS f_{one}"
         for one in columns_of(case)
-    )
-    return f"f AS MATERIALIZED (SELECT c.*, {windows} FROM c)"
+    ]
+    return f"f AS MATERIALIZED (SELECT {', '.join(['c.*', *windows])} FROM c)"
 
 
 def _looked_up(case: Case, texts: Texts) -> str:
     """For each key of a row, the record that has it already; asked once per key. In a dry run, the row before the batch that has it."""
-    looked: list[str] = []
+    looked = ["f.*"]
     for at, (name, sql) in enumerate(case.keys):
         hit = f"SELECT (array_agg({case.table}.id))[1] FROM {case.table} WHERE {texts('(' + sql + ')')} = f.d{at} AND {case.table}.archived_at IS NULL"
         looked.append(f"CASE WHEN f.target IS NULL AND f.f_d{at} = f.n THEN ({hit}{case.seen}{case.shows(name)}) END AS b_d{at}")
@@ -178,7 +178,7 @@ def _looked_up(case: Case, texts: Texts) -> str:
         looked += [f"({_seen_before(one)}) AS s_{one}" for one in columns_of(case)]
     else:
         looked += [f"NULL::bigint AS s_{one}" for one in columns_of(case)]
-    return f"w AS MATERIALIZED (SELECT f.*, {', '.join(looked)} FROM f)"
+    return f"w AS MATERIALIZED (SELECT {', '.join(looked)} FROM f)"
 
 
 def _type(case: Case, sql: str) -> str:
@@ -205,7 +205,7 @@ def _verdict(case: Case, texts: Texts) -> str:
     again_row = f"WHEN {repeated} THEN coalesce(w.b_t0, w.s_t0, w.f_t0)" if case.mode != "create" else "WHEN false THEN NULL::bigint"
     base = " ".join(f"WHEN {hit} THEN w.b_d{at}" for _, at, hit in hits)
     return f"""j AS MATERIALIZED (SELECT w.n, w.id, w.target, w.changed, w.errors || array_remove(ARRAY[{", ".join(taken)}]::text[], NULL) AS errors,
-    {repeated} AS repeated, w.target IS NULL AND ({skipped}) AS skipped, {", ".join(f"w.{one}" for one in columns_of(case))},
+    {repeated} AS repeated, w.target IS NULL AND ({skipped}) AS skipped, {"".join(f"w.{one}, " for one in columns_of(case))}
     CASE {again} {"WHEN w.target IS NULL THEN CASE " + keyed + " END" if keyed else ""} END AS same_key,
     CASE {again_row} {"WHEN w.target IS NULL THEN CASE " + first_of + " END" if first_of else ""} END AS same_row,
     CASE WHEN {repeated} THEN w.target {"WHEN w.target IS NULL THEN CASE " + base + " END" if base else ""} END AS same_as FROM w),
