@@ -43,7 +43,7 @@ const gateway = createGatewayRuntime({
   transports: { http },
   transportEntries: { "*.http": { options: { method: "POST" } } },
   graphqlEndpoint: path,
-  healthCheckEndpoint: "/livez",
+  healthCheckEndpoint: "/healthz",
   readinessCheckEndpoint: "/readyz",
   landingPage: false,
   graphiql: false,

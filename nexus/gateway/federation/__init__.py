@@ -1,12 +1,12 @@
 """GraphQL across processes: one graph composed from the services' schemas, planned over by a gateway that others wrote.
 
 toolbox.py      Node, and the packages that its lock file pins
-composition.py  the services' schemas as one supergraph, or the errors with the declarations that cause them
+subgraphs.py    the services' own schemas, and where each of their types and fields is declared
+composition.py  these schemas as one supergraph, or the errors with the declarations that cause them
 gateway.py      the gateway process: started, kept alive, stopped
+apart.py        both together: what `nexus serve --target=graphql` runs, at the addresses that NEXUS_SERVICES gives
 
-Who runs services apart asks `federate(settings, {"crm": "http://127.0.0.1:9001/graphql", …})` for a Federation, starts it before traffic is
-let in, sends what comes for /graphql (GET, POST, server-sent events and WebSockets alike, with the headers as they came) to `url`, and stops it.
-A Federation whose process dies starts it again on the same port; meanwhile `answers` is False and /graphql is a 503.
+It answers /graphql (GET, POST, server-sent events and WebSockets), /healthz and /readyz. A process that dies is started again on the same port.
 """
 
 from __future__ import annotations

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import signal
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from nexus.config import Settings
+from nexus.config import BadSettings, Settings
+from nexus.core.service import installed
 from nexus.gateway.federation.composition import Subgraph, Where, compose
 from nexus.gateway.federation.gateway import FederationGateway
-from nexus.gateway.federation.toolbox import Toolbox
+from nexus.gateway.federation.toolbox import NoNode, Toolbox
 
 
 class ComposedFederation:
@@ -20,12 +22,14 @@ class ComposedFederation:
         settings: Settings,
         subgraphs: Iterable[Subgraph],
         *,
+        host: str = "127.0.0.1",
         port: int = 0,
         introspection: bool = True,
         where: Where = lambda service, coordinate: None,
     ) -> None:
         self._settings = settings
         self._subgraphs = list(subgraphs)
+        self._host = host
         self._port = port
         self._introspection = introspection
         self._where = where
@@ -45,7 +49,7 @@ class ComposedFederation:
     async def start(self) -> None:
         """Compose the graph and serve it. Raises NoNode, CompositionFailed or NoGateway."""
         toolbox, supergraph = await asyncio.to_thread(self._prepare)
-        self.gateway = FederationGateway(toolbox, supergraph, port=self._port, introspection=self._introspection)
+        self.gateway = FederationGateway(toolbox, supergraph, host=self._host, port=self._port, introspection=self._introspection)
         await self.gateway.start()
 
     async def stop(self) -> None:
@@ -61,3 +65,40 @@ class ComposedFederation:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(compose(toolbox, self._subgraphs, self._where), encoding="utf-8")
         return toolbox, file
+
+
+def missing(settings: Settings) -> str | None:
+    """Why no process can plan over the services here, or None. Installs the packages for Node where that is all that is missing."""
+    try:
+        Toolbox.find(settings.node).install()
+    except NoNode as why:
+        return str(why)
+    return None
+
+
+async def serve_federation(settings: Settings, ready: Callable[[], None]) -> None:
+    """Plan over the services at the addresses of the settings until a signal ends it. Raises NoNode, CompositionFailed, NoGateway and BadSettings."""
+    from nexus.gateway.federation.subgraphs import declared, graphs, subgraphs
+
+    services = installed()
+    addresses = settings.addresses()
+    if away := [name for name in services if name not in addresses]:
+        raise BadSettings(f"NEXUS_SERVICES gives no address of {', '.join(away)}, over which the graph is to be planned")
+    made = await asyncio.to_thread(graphs, services)
+    federation = ComposedFederation(
+        settings,
+        subgraphs(made, addresses),
+        host=settings.host,
+        port=settings.port,
+        introspection=settings.graphql_introspection,
+        where=declared(made),
+    )
+    signalled, loop = asyncio.Event(), asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, signalled.set)
+    try:
+        await federation.start()
+        ready()
+        await signalled.wait()
+    finally:
+        await federation.stop()

@@ -169,7 +169,7 @@ class FederationGateway:
             async with asyncio.timeout(PROBE):
                 reader, writer = await asyncio.open_connection(self._host, self.port)
                 try:
-                    writer.write(b"GET /livez HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n")
+                    writer.write(b"GET /healthz HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n")
                     return b" 200 " in await reader.readline()
                 finally:
                     writer.transport.abort()
