@@ -12,6 +12,7 @@ schema.py      the graph as the library knows it, for validation and introspecti
 documents.py   documents parsed, validated and kept; limits on them
 given.py       arguments: literals and variables, and which of them a statement can bind
 pages.py       pages of records in SQL: conditions, order, cursors
+questions.py    what the arguments of a report ask
 selection.py   selection sets: what is asked of a value, in its order
 plans.py       what an operation is compiled to
 compiling.py   from selections to SQL

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from functools import partial
+from typing import Any, Final, cast
 from uuid import UUID
 
 import graphql as lib
-import msgspec
 import sqlalchemy as sa
 
-from nexus.core.message import Answer
 from nexus.core.problem import FieldError, Forbidden, Invalid
 from nexus.surfaces.graphql import names
 from nexus.surfaces.graphql.documents import Document
@@ -21,15 +20,17 @@ from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph, Kind, Member, inner
 from nexus.surfaces.graphql.pages import Asked, Pages, cursor
 from nexus.surfaces.graphql.plans import NONCE, Gap
+from nexus.surfaces.graphql.questions import question_of
 from nexus.surfaces.graphql.selection import Fields, Selections
-from nexus.surfaces.graphql.sources import Column, Elsewhere, Many, One, Part, Report, Single, Stub
+from nexus.surfaces.graphql.sources import Column, Elsewhere, Linked, Many, One, Part, Report, Single, Stub
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.reads import seen, shown_column
 from nexus.surfaces.shapes import Field, Shape
 from nexus.surfaces.sql import constant, quoted
-from nexus.surfaces.wire import field_error
 
 Columns = list[tuple[str, str]]
+_IDS: Final = "SELECT id FROM unnest(CAST(:ids AS uuid[])) AS one(id)"
+"""Records of another service as far as they are known: by the ids that are asked for."""
 
 
 @dataclass(slots=True)
@@ -82,16 +83,26 @@ class Compiler:
 
     def by_ids(self, shape: Shape, fields: Fields, times: int) -> Gap:
         """A plan that answers records by `ids`: rows of an id and its JSON."""
-        self.draft.need(shape)
+        kind, rows = self.graph[names.of_entity(shape)], Rows(self.draft.name("p"), shape, times)
         self.draft.count(times)
-        rows = Rows(self.draft.name("p"), shape, times)
-        columns = self._record(self.graph[names.of_entity(shape)], fields, rows)
-        rows.use(shape.fields["id"])
-        ids = sa.cast(sa.bindparam("ids"), sa.ARRAY(sa.Uuid()))
-        source = self._source(rows, shape.table.c.id == sa.any_(ids))
+        if kind.elsewhere:
+            columns = self._record(kind, fields, rows)
+            source = _IDS
+        else:
+            self.draft.need(shape)
+            columns = self._record(kind, fields, rows)
+            rows.use(shape.fields["id"])
+            ids = sa.cast(sa.bindparam("ids"), sa.ARRAY(sa.Uuid()))
+            source = self._source(rows, shape.table.c.id == sa.any_(ids))
         x = self.draft.name("x")
         text = f"SELECT {rows.name}.id, row_to_json({x}) FROM ({source}) {rows.name} CROSS JOIN LATERAL (SELECT {listed(columns)}) {x}"
         return Gap(shape, self.draft.finish(text))
+
+    def led_by_ids(self, many: Many, member: Member, nodes: list[lib.FieldNode], times: int) -> Gap:
+        """A plan that answers what holds each of `ids`: rows of an id and its page."""
+        p = self.draft.name("p")
+        page = self._page(many, member, nodes, arguments(nodes[0], self.variables), f"{p}.id", times)
+        return Gap(many.shape, self.draft.finish(f"SELECT {p}.id, {page} FROM ({_IDS}) {p}"))
 
     def _source(self, rows: Rows, *where: sa.ColumnElement[bool]) -> str:
         """The records of a kind that the caller sees, with the columns that are used of them."""
@@ -149,6 +160,9 @@ class Compiler:
                 return self._one(target, member, nodes, rows.use(field), rows.times)
             case Elsewhere(field, target) | Stub(field, target):
                 return self._elsewhere(field, target, member, nodes, rows)
+            case Linked() as many:
+                gap = partial(Compiler.led_by_ids, many=many, member=member, nodes=nodes, times=rows.times)
+                return self._gap(member, rows.use(rows.shape.fields["id"]), gap)
             case Many() as many:
                 given = arguments(nodes[0], self.variables)
                 return self._page(many, member, nodes, given, rows.use(rows.shape.fields["id"]), rows.times)
@@ -212,9 +226,12 @@ class Compiler:
         if asked <= {"id", "__typename"}:
             columns = [(key, id if nodes[0].name.value == "id" else f"{quoted(kind.name)}::text") for key, nodes in fields.items()]
             return f"CASE WHEN {id} IS NOT NULL THEN {row(columns, self.draft.name('x'))} END"
-        plan = self.draft.plan
-        apart = self.apart()
-        plan.gaps.append(apart.by_ids(target, fields, rows.times))
+        return self._gap(member, id, partial(Compiler.by_ids, shape=target, fields=fields, times=rows.times))
+
+    def _gap(self, member: Member, id: str, filling: Callable[[Compiler], Gap]) -> str:
+        """What one more statement answers for all ids together, in the place of each."""
+        plan, apart = self.draft.plan, self.apart()
+        plan.gaps.append(filling(apart))
         plan.services |= apart.draft.plan.services
         self.draft.sensitive += [f"{_snake(member.name)}.{path}" for path in apart.draft.sensitive]
         self.draft.count(apart.draft.plan.rows)
@@ -357,21 +374,6 @@ class _Page:
                 case _:
                     columns.append((key, "'PageInfo'::text"))
         return row(columns, self._compiler.draft.name("x"))
-
-
-def question_of(graph: Graph, answer: Answer, member: Member, given: dict[str, Given]) -> Any:
-    """The question that a report's arguments ask. Invalid names the argument that does not fit."""
-    types = {one.name: inner(one.type) for one in member.arguments}
-    fields = {names.camel(field.encode_name): field.encode_name for field in msgspec.structs.fields(answer.query)}
-    raw: dict[str, Any] = {}
-    for name, one in given.items():
-        value, kind = one.plain(), graph.get(types[name])
-        raw[fields[name]] = kind.words.get(value, value) if kind is not None and isinstance(value, str) else value
-    try:
-        return msgspec.convert(raw, answer.query, strict=False)
-    except msgspec.ValidationError as error:
-        wrong = field_error(error, answer.query)
-        raise Invalid.of(FieldError(names.of_path(wrong.field), wrong.message)) from None
 
 
 def word(text: str, kind: Kind) -> str:

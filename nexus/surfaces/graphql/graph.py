@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nexus.core.service import Service
+from nexus.links import links
 from nexus.surfaces.graphql import changes, federation, problems, reports
 from nexus.surfaces.graphql.model import Graph, Kind
 from nexus.surfaces.graphql.records import Records, shared
@@ -27,6 +28,7 @@ def graph_of(services: Sequence[Service], operations: Operations, *, federated: 
     for shape in shapes:
         records.add(shape)
     records.lead(shapes)
+    records.link(links())
     for service in services:
         reports.add(graph, service)
         changes.add(graph, service, operations)

@@ -57,6 +57,8 @@ class Kind:
     origin: str = ""
     """The declaration it is derived from: `nexus.services.crm.entities.deals.Deal`."""
     source: Any = None
+    elsewhere: bool = False
+    """Of a record: it is another service's, and its id is all that is known of it here."""
 
     def add(self, member: Member) -> None:
         """Add a field; TypeError where the name is taken."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Final
 
 from nexus.core.entity import Entity
 from nexus.core.policy import ROLES
+from nexus.links import Link
 from nexus.surfaces.filters import OPERATORS
 from nexus.surfaces.graphql import names
 from nexus.surfaces.graphql.model import Argument, Directive, Graph, Kind, Member
-from nexus.surfaces.graphql.sources import Column, Edge, Elsewhere, Many, One, Single, Source, Stub
+from nexus.surfaces.graphql.sources import Column, Edge, Elsewhere, Linked, Many, One, Single, Source, Stub
 from nexus.surfaces.graphql.values import Values, enumeration, whole
 from nexus.surfaces.openapi.structs import paragraphs
 from nexus.surfaces.shapes import Field, Shape, by_name
@@ -131,7 +133,7 @@ class Records:
 
     def stub(self, target: Shape) -> Kind:
         """The record of another service, of which this one knows the id alone."""
-        kind = Kind(name=names.of_entity(target), kind="object", directives=(KNOWN,), origin=_origin(target), source=target)
+        kind = Kind(name=names.of_entity(target), kind="object", directives=(KNOWN,), origin=_origin(target), source=target, elsewhere=True)
         known = self._graph.add(kind)
         if known is kind:
             known.doc = paragraphs(target.entity.__doc__)
@@ -150,6 +152,23 @@ class Records:
                             shape, name, f"Each {shape.title} whose {field.label.lower()} this is, the newest first.", Many(shape, field)
                         )
                     )
+
+    def link(self, links: Iterable[Link]) -> None:
+        """What joins records of these services to others'. Whoever holds the key answers both sides; the other one need not know."""
+        for link in links:
+            holder, target = by_name(link.holder), by_name(link.to)
+            if holder is None or target is None or holder.service not in self._services:
+                continue
+            field, here = holder.fields[link.key], target.service in self._services
+            kind = self._graph[names.of_entity(target)] if here else self.stub(target)
+            if not here:
+                kind.directives = (KEY,)
+            if link.one:
+                source = Elsewhere(field, target) if here else Stub(field, target)
+                self._graph[names.of_entity(holder)].add(Member(name=names.camel(link.one), type=names.of_entity(target), source=source))
+            many = Linked(holder, field) if here else Many(holder, field)
+            member = self._many(holder, names.camel(link.back), link.help, many)
+            kind.add(replace(member, type=member.type.removesuffix("!")))  # who may not read these may read what leads to them
 
     def _many(self, shape: Shape, name: str, doc: str, source: Many) -> Member:
         of = names.of_entity(shape)

@@ -57,6 +57,11 @@ class Many:
 
 
 @dataclass(frozen=True, slots=True)
+class Linked(Many):
+    """A page of another service's records that hold the id of the record it is asked of."""
+
+
+@dataclass(frozen=True, slots=True)
 class Single:
     """A record by its id."""
 

@@ -1,0 +1,101 @@
+"""Links between services in GraphQL: both sides lead to each other, in one process and in a subgraph, and neither shows more than a list."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from nexus.core.ids import uuid7
+from nexus.services.auth.entities import User
+from nexus.services.crm.entities import Lead
+from tests.surfaces.graphql.conftest import Graph
+
+USER = """query ($id: ID!, $first: Int) { authUser(id: $id) {
+    name leads(first: $first, sort: [NAME_ASC]) { totalCount nodes { name owner { name } } pageInfo { hasNextPage } } } }"""
+ENTITIES = """query ($given: [_Any!]!) { _entities(representations: $given) {
+    ... on AuthUser { id leads(sort: [NAME_ASC]) { totalCount nodes { name } } } ... on CrmLead { name } } }"""
+
+
+async def people(graph: Graph) -> tuple[UUID, UUID]:
+    """Ann has two leads, Bob has one, and one is nobody's."""
+    ann, bob = User(name="Ann", email="ann@example.com"), User(name="Bob", email="bob@example.com")
+    await graph.tenant.given(ann, bob)
+    owned = [("L1", ann.id), ("L2", ann.id), ("L3", bob.id), ("L4", None)]
+    await graph.tenant.given(*[Lead(name=name, email=f"{name}@example.com", owner_id=owner) for name, owner in owned])
+    return ann.id, bob.id
+
+
+def known(*ids: UUID) -> list[dict[str, Any]]:
+    return [{"__typename": "AuthUser", "id": str(id)} for id in ids]
+
+
+async def test_a_user_leads_to_the_leads_and_they_lead_back(graph: Graph) -> None:
+    ann, _ = await people(graph)
+
+    with graph.counted() as spent:
+        data = await graph.data(USER, id=str(ann), first=1)
+
+    leads = data["authUser"]["leads"]
+    assert (leads["totalCount"], leads["nodes"]) == (2, [{"name": "L1", "owner": {"name": "Ann"}}])
+    assert leads["pageInfo"] == {"hasNextPage": True}
+    assert spent.statements <= 6  # one of each service for each level, however many records
+
+
+async def test_many_users_cost_what_one_does(graph: Graph) -> None:
+    ann, bob = await people(graph)
+    query = "query ($ids: [ID!]) { authUsers(filter: { id: { in: $ids } }) { nodes { name leads { totalCount nodes { name } } } } }"
+
+    with graph.counted() as one:
+        await graph.data(query, ids=[str(ann)])
+    with graph.counted() as two:
+        data = await graph.data(query, ids=[str(ann), str(bob)])
+
+    assert {one["name"]: one["leads"]["totalCount"] for one in data["authUsers"]["nodes"]} == {"Ann": 2, "Bob": 1}
+    assert one.round_trips == two.round_trips
+
+
+async def test_the_subgraph_of_who_holds_the_key_answers_for_any_user(graph: Graph) -> None:
+    ann, bob = await people(graph)
+    nobody = uuid7()
+
+    data = await graph.data(ENTITIES, "/graphql/crm", given=known(ann, bob, nobody))
+
+    assert data["_entities"] == [
+        {"id": str(ann), "leads": {"totalCount": 2, "nodes": [{"name": "L1"}, {"name": "L2"}]}},
+        {"id": str(bob), "leads": {"totalCount": 1, "nodes": [{"name": "L3"}]}},
+        {"id": str(nobody), "leads": {"totalCount": 0, "nodes": []}},
+    ]
+
+
+@pytest.mark.parametrize("role", ["crm.rep", "crm.viewer"])
+async def test_a_link_shows_what_a_list_shows(graph: Graph, role: str) -> None:
+    ann, bob = await people(graph)
+    caller = graph.as_(role, "auth.member", id=ann)
+    listed = await caller.data("{ crmLeads { nodes { name owner { id } } } }")
+
+    for user in (ann, bob):
+        seen = sorted(one["name"] for one in listed["crmLeads"]["nodes"] if one["owner"] and one["owner"]["id"] == str(user))
+        data = await caller.data(USER, id=str(user), first=10)
+        assert [one["name"] for one in data["authUser"]["leads"]["nodes"]] == seen
+        data = await caller.data(ENTITIES, "/graphql/crm", given=known(user))
+        assert [one["name"] for one in data["_entities"][0]["leads"]["nodes"]] == seen
+
+
+async def test_who_may_read_no_leads_is_refused_them(graph: Graph) -> None:
+    ann, _ = await people(graph)
+    caller = graph.as_("auth.member", id=ann)
+
+    (error,) = await caller.errors(USER, id=str(ann), first=1)
+
+    assert error["extensions"]["problem"]["permission"] == "crm.lead:read"
+    assert (await caller.data("query ($id: ID!) { authUser(id: $id) { name } }", id=str(ann)))["authUser"] == {"name": "Ann"}
+
+
+async def test_another_tenants_user_leads_to_nothing_here(graph: Graph) -> None:
+    await people(graph)
+
+    data = await graph.data(ENTITIES, "/graphql/crm", given=known(uuid7()))
+
+    assert data["_entities"][0]["leads"]["totalCount"] == 0
