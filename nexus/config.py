@@ -80,6 +80,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Origins whose pages may call the API from a browser, separated by commas; `*` for every one."""
     cors_credentials: bool = False
     """Whether those pages may send credentials that the browser keeps; not with `*`."""
+    otlp_endpoint: str = ""
+    """Where traces and logs go, by OTLP over HTTP: the address of a collector, such as http://127.0.0.1:4318."""
+    otlp_headers: str = ""
+    """Headers for it, as name=value, separated by commas: what it takes to be let in."""
+    otlp_sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    """The part of the traces that begin here and are sent; one that began elsewhere is sent where that was."""
     access_log: str = ""
     """A file that gets a line of JSON for each request; `-` for standard output."""
     graphql_introspection: bool = True
@@ -138,6 +144,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             found[name] = url
         return found
 
+    def otlp_header(self) -> dict[str, str]:
+        """The headers of `otlp_headers`. BadSettings where the setting cannot be read; it may hold a secret and is not shown."""
+        found: dict[str, str] = {}
+        for part in filter(None, (one.strip() for one in self.otlp_headers.split(","))):
+            name, _, value = part.partition("=")
+            if not name.strip() or not value:
+                raise BadSettings("NEXUS_OTLP_HEADERS takes name=value, separated by commas")
+            found[name.strip().lower()] = value.strip()
+        return found
+
     def origins(self) -> frozenset[str]:
         """The origins of `cors_origins`. BadSettings where one is none, or all of them would come with credentials."""
         found = frozenset(filter(None, (one.strip().rstrip("/") for one in self.cors_origins.split(","))))
@@ -173,6 +189,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         settings = msgspec.convert(_file(given, values) | values, Settings, strict=False)
         settings.extra_cells()
         settings.origins()
+        settings.otlp_header()
         settings.addresses()
         return settings
     except msgspec.ValidationError as error:

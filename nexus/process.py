@@ -35,6 +35,7 @@ from nexus.runtime.operator import keep_operator_key
 from nexus.runtime.routes import Routes
 from nexus.runtime.rpc import PortTaken, rpc_of
 from nexus.runtime.telemetry import Telemetry, metrics_page
+from nexus.runtime.tracing import Tracing, tracing
 from nexus.runtime.websocket import LARGEST, WebSocket
 from nexus.surfaces.rest import Rest
 from nexus.targets import EVERY, TARGETS, Target, pages, sockets, target_of
@@ -138,12 +139,16 @@ async def engines(settings: Settings, connections: int | None = None) -> AsyncGe
 
 
 @asynccontextmanager
-async def node_of(settings: Settings, target: Target = TARGETS["all"]) -> AsyncGenerator[tuple[Node, list[str]]]:
+async def node_of(
+    settings: Settings, target: Target = TARGETS["all"], traces: Tracing | None = None
+) -> AsyncGenerator[tuple[Node, list[str]]]:
     """A node on its databases, its own work not begun; with what could not be secured there."""
     async with engines(settings) as url:
         cells, findings = await (open_cells(url, settings) if settings.prepare else attach_cells(url, settings))
         services = installed()
-        node = Node(settings, cells, services, target.runs(services))
+        traces = traces or Tracing()
+        node = Node(settings, traces.databases(cells), services, target.runs(services))
+        traces.commands(node)
         try:
             yield node, findings
         finally:
@@ -186,6 +191,11 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings, say: Callable[[Ready], None], target: str = "all") -> None:
     """Serve until a signal ends it. Raises AlreadyRunning, PortTaken, and what the engines raise when they cannot start."""
+    async with tracing(settings, target) as traces:
+        await _serve(settings, say, target, traces)
+
+
+async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, traces: Tracing) -> None:
     began = time.monotonic()
     what = target_of(target, service_names())
     with only_one(settings) as running_at:
@@ -200,14 +210,14 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
             say(Ready(url, grpc, time.monotonic() - began, what.serves, kept, key, findings or []))
 
         if what.routes:
-            async with _routing(settings) as app:
+            async with _routing(settings, traces) as app:
                 await _Server(configuration(settings, app), ready, lambda: settings.drain_seconds, app.go_away).serve(sockets=[listening])
             return
-        async with node_of(settings, what) as (node, findings):
+        async with node_of(settings, what, traces) as (node, findings):
             made = what.controls and await keep_operator_key(node.cells, settings.key_file)  # who answers no operator puts no key in force
             if settings.prepare:
                 await node.migrator.run()
-            async with _working(settings, node, what, url) as (app, rpc):
+            async with _working(settings, node, what, url, traces) as (app, rpc):
                 grpc = rpc.address if rpc is not None else ""
 
                 def drain() -> float:
@@ -226,7 +236,7 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
 
 
 @asynccontextmanager
-async def _routing(settings: Settings) -> AsyncGenerator[App]:
+async def _routing(settings: Settings, traces: Tracing) -> AsyncGenerator[App]:
     """The application of a gateway. Its own limit of time is the later one: that of the process behind can say more."""
     limit = settings.request_seconds
     gateway = Gateway(settings.addresses(), patience=limit and limit + 5)
@@ -235,13 +245,13 @@ async def _routing(settings: Settings) -> AsyncGenerator[App]:
     telemetry.routes = Routes(None, [path for path, _ in mounted])
     try:
         async with edge_of(msgspec.structs.replace(settings, request_seconds=limit and limit + 10), telemetry) as edge:
-            yield App(None, None, mounted, body_limit=settings.body_limit, layers=[edge.around])
+            yield App(None, None, mounted, body_limit=settings.body_limit, layers=[edge.around, *traces.layers(telemetry)])
     finally:
         gateway.close()
 
 
 @asynccontextmanager
-async def _working(settings: Settings, node: Node, target: Target, url: str) -> AsyncGenerator[tuple[App, Server | None]]:
+async def _working(settings: Settings, node: Node, target: Target, url: str, traces: Tracing) -> AsyncGenerator[tuple[App, Server | None]]:
     """The application of a target and its gRPC, with the work that goes on beside them for as long as the context lasts."""
     control = Control(node, Site(url=settings.public_url.rstrip("/") or url, domain=settings.domain or None), standby=settings.standby)
     telemetry = Telemetry()
@@ -265,7 +275,7 @@ async def _working(settings: Settings, node: Node, target: Target, url: str) -> 
             edge_of(settings, telemetry, node) as edge,
             rpc_of(settings, node, target.runs(node.services) if target.services else (), url) as rpc,
         ):
-            yield application(target, edge.around), rpc
+            yield application(target, edge.around, *traces.layers(telemetry)), rpc
     finally:
         await control.stop()
         gateway.close()

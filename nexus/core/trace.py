@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
 TRACE: Final[ContextVar[str | None]] = ContextVar("nexus_trace", default=None)
 """The `traceparent` to hand on from here: in a call to another service, in the envelope of an event. None where nobody follows."""
+
+telling: Callable[[str], str | None] | None = None
+"""Makes the `traceparent` of an event by its topic, where a process makes spans of its own."""
 
 _TRACEPARENT: Final = re.compile(rb"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?$")
 _LENGTH: Final = 55

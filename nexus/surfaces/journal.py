@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from nexus.core import trace as tracing
 from nexus.core.entity import Entity
 from nexus.core.ids import uuid7
 from nexus.core.message import Event
@@ -55,7 +56,7 @@ class Cause:
             "actor": self.actor.name,
             "correlationid": self.correlation,
             "causationid": self.causation,
-            "traceparent": self.trace,
+            "traceparent": self.trace if tracing.telling is None else tracing.telling(topic),
         }
         return _open(said)
 

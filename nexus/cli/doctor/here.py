@@ -20,7 +20,7 @@ from nexus.config import Settings, sources
 from nexus.core.tokens import is_operator_key
 from nexus.process import running
 
-_SECRETS: Final = {"owner_password", "app_password"}
+_SECRETS: Final = {"owner_password", "app_password", "otlp_headers"}
 _GIGABYTE: Final = 1 << 30
 
 
