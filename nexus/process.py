@@ -25,6 +25,7 @@ from nexus.activation.platform import Site
 from nexus.config import Settings
 from nexus.core.service import installed, service_names
 from nexus.engines.oltp.embedded import EmbeddedPostgres
+from nexus.gateway.edge.front import Front
 from nexus.gateway.edge.wiring import edge_of
 from nexus.gateway.routes import Gateway
 from nexus.runtime.app import App, Layer, Mounted
@@ -210,8 +211,9 @@ async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, 
             say(Ready(url, grpc, time.monotonic() - began, what.serves, kept, key, findings or []))
 
         if what.routes:
-            async with _routing(settings, traces) as app:
-                await _Server(configuration(settings, app), ready, lambda: settings.drain_seconds, app.go_away).serve(sockets=[listening])
+            async with _routing(settings, traces) as (app, front):
+                drained = front.retired(settings.drain_seconds)
+                await _Server(configuration(settings, app), ready, drained, app.go_away).serve(sockets=[listening])
             return
         async with node_of(settings, what, traces) as (node, findings):
             made = what.controls and await keep_operator_key(node.cells, settings.key_file)  # who answers no operator puts no key in force
@@ -236,16 +238,18 @@ async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, 
 
 
 @asynccontextmanager
-async def _routing(settings: Settings, traces: Tracing) -> AsyncGenerator[App]:
+async def _routing(settings: Settings, traces: Tracing) -> AsyncGenerator[tuple[App, Front]]:
     """The application of a gateway. Its own limit of time is the later one: that of the process behind can say more."""
     limit = settings.request_seconds
     gateway = Gateway(settings.addresses(), patience=limit and limit + 5)
-    telemetry = Telemetry()
+    telemetry, front = Telemetry(), Front(gateway)
+    telemetry.sources.append(front.collect)
     mounted: Mounted = [("/metrics", metrics_page(telemetry)), *gateway.pages()]
-    telemetry.routes = Routes(None, [path for path, _ in mounted])
+    telemetry.routes = Routes(None, [*(path for path, _ in mounted), *front.paths()])
     try:
         async with edge_of(msgspec.structs.replace(settings, request_seconds=limit and limit + 10), telemetry) as edge:
-            yield App(None, None, mounted, body_limit=settings.body_limit, layers=[edge.around, *traces.layers(telemetry)])
+            layers = [front.around, edge.around, *traces.layers(telemetry)]
+            yield App(None, None, mounted, body_limit=settings.body_limit, layers=layers), front
     finally:
         gateway.close()
 

@@ -7,7 +7,7 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.process.conftest import PATIENCE, Nexus, until
+from tests.process.conftest import PATIENCE, Nexus, free_port, until
 
 
 def test_a_process_that_is_to_end_says_so_and_still_answers(nexus: Nexus, tmp_path: Path) -> None:
@@ -32,3 +32,25 @@ def test_a_process_that_is_to_end_says_so_and_still_answers(nexus: Nexus, tmp_pa
     assert [line["status"] for line in lines if line["route"] == "/api/v1/crm/contacts"] == [200, 201]
     assert key not in said
     assert nexus.key not in said
+
+
+def test_a_gateway_says_so_too_and_tells_which_services_answer(nexus: Nexus, tmp_path: Path) -> None:
+    key = nexus.start().activate()
+    gateway = Nexus(tmp_path / "gateway", free_port())
+    gateway.folder.mkdir(mode=0o755)
+    behind = f"control={nexus.url},crm={nexus.url}"
+    try:
+        gateway.start("serve", "--target=gateway", NEXUS_DRAIN_SECONDS="600", NEXUS_SERVICES=behind)
+        assert gateway.ask("GET", "/api/v1/crm/contacts", token=key)[0] == 200
+        _, said = gateway.text("/metrics")
+        assert 'nexus_gateway_service_up{service="crm"} 1.0' in said
+        assert 'nexus_http_request_seconds_count{method="GET",route="/api/v1/crm/*",status="200"} 1.0' in said
+        assert gateway.process is not None
+
+        gateway.process.send_signal(signal.SIGTERM)
+
+        until(lambda: gateway.ask("GET", "/readyz")[0] == 503, "it says that it is about to end")
+        assert gateway.ask("GET", "/readyz")[1] == {"status": "draining"}
+        assert gateway.ask("GET", "/api/v1/crm/contacts", token=key)[0] == 200
+    finally:
+        assert gateway.stop() == 0
