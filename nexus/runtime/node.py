@@ -29,7 +29,7 @@ from nexus.runtime.directory import Directory, TenantRecord
 from nexus.runtime.housekeeping import Housekeeping
 from nexus.runtime.migrate import Migrator
 from nexus.runtime.moving import Moves
-from nexus.runtime.principals import Principal, Principals
+from nexus.runtime.principals import Principals
 from nexus.runtime.rates import Rates
 from nexus.runtime.reactions import Follower, reactions_of
 from nexus.runtime.relay import Relay
@@ -41,7 +41,6 @@ from nexus.surfaces.effects import Effects
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.live import Live
 from nexus.surfaces.operations import Operations
-from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.rest import Rest
 
 _log = logging.getLogger("nexus.node")
@@ -150,7 +149,7 @@ class Node:
 
     async def authenticate(self, token: str) -> Caller:
         """The caller a token stands for. Raises Unauthenticated, TenantSuspended, TenantArchived, TooManyRequests."""
-        caller = caller_of(await self.principals.of(token))
+        caller = (await self.principals.of(token)).caller
         if self.rates is not None and (late := self.rates.take(caller)) is not None:
             await late
         return caller
@@ -268,18 +267,3 @@ class Node:
 def _waiting(error: Exception) -> Exception:
     """A reaction of a tenant that moves waits as for a database that is away, without counting as a failure."""
     return Away(error.detail) if isinstance(error, TenantMoving) else error
-
-
-def caller_of(principal: Principal) -> Caller:
-    """A principal as the surfaces know it."""
-    return Caller(
-        principal.tenant,
-        principal.schema,
-        principal.cell,
-        principal.actor,
-        rights_of(principal.roles, principal.scopes),
-        principal.teams,
-        principal.territories,
-        principal.key_id,
-        principal.key_name,
-    )

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -19,6 +19,8 @@ from nexus.core.tx import Actor, Tenant
 from nexus.engines.oltp import Oltp, PermissionDenied, Statement
 from nexus.runtime.cells import Cells
 from nexus.runtime.directory import Directory, TenantRecord
+from nexus.surfaces.calling import Caller
+from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.shapes import by_name
 
 TTL: Final = 5.0
@@ -73,6 +75,13 @@ class Principal:
     key_name: str = ""
     read_only: bool = False
     """The tenant is being moved: reads are served, writes must wait."""
+    caller: Caller = field(init=False, repr=False, compare=False)
+    """The same as the surfaces know it: made once, not for every request."""
+
+    def __post_init__(self) -> None:
+        rights = rights_of(self.roles, self.scopes)
+        caller = Caller(self.tenant, self.schema, self.cell, self.actor, rights, self.teams, self.territories, self.key_id, self.key_name)
+        object.__setattr__(self, "caller", caller)
 
 
 class _Found(msgspec.Struct):
