@@ -37,10 +37,13 @@ CODES: Final[Mapping[int, grpc.StatusCode]] = {
     403: _Code.PERMISSION_DENIED,
     404: _Code.NOT_FOUND,
     405: _Code.UNIMPLEMENTED,
+    408: _Code.RESOURCE_EXHAUSTED,
     409: _Code.FAILED_PRECONDITION,
+    410: _Code.OUT_OF_RANGE,
     412: _Code.ABORTED,
     413: _Code.RESOURCE_EXHAUSTED,
     422: _Code.INVALID_ARGUMENT,
+    426: _Code.FAILED_PRECONDITION,
     428: _Code.FAILED_PRECONDITION,
     429: _Code.RESOURCE_EXHAUSTED,
     500: _Code.INTERNAL,
@@ -50,10 +53,10 @@ CODES: Final[Mapping[int, grpc.StatusCode]] = {
 }
 """The code of each status of a problem; ALREADY_EXISTS is the one of AlreadyExists."""
 
-_LONGEST: Final = 1_000
-"""Characters of a sentence: a status travels in headers, which are small."""
-_ROOM: Final = 5_000
-"""Bytes of details that are sent; what does not fit is left out, the fields that come first are told."""
+_LONGEST: Final = 500
+"""Bytes of a sentence: a status travels in headers, and who calls may take no more than 8 kB of them."""
+_ROOM: Final = 4_000
+"""Bytes of details that are sent; the fields that come first are told, and what does not fit is left out."""
 
 
 def code_of(problem: Problem) -> grpc.StatusCode:
@@ -85,25 +88,25 @@ def _details(problem: Problem, correlation: str, schema: Schema) -> Iterator[Mes
     body = problem.body()
     facts = {name: value if isinstance(value, str) else _json(value) for name, value in body.items() if name not in ("detail", "errors")}
     reason = problem.code().replace("-", "_").upper()
-    yield ErrorInfo(reason=reason, domain=DOMAIN, metadata={name: _short(value) for name, value in facts.items()})
+    yield ErrorInfo(reason=reason, domain=DOMAIN, metadata={name: _short(value, 200) for name, value in facts.items()})
     yield RequestInfo(request_id=correlation)
     if isinstance(problem, Invalid):
         yield _fields(problem)
     if problem.status in (409, 412, 428):
-        what = PreconditionFailure.Violation(type=reason, subject=str(problem.facts.get("kind", "")), description=_short(problem.detail))
+        what = PreconditionFailure.Violation(type=reason, subject=_short(str(problem.facts.get("kind", "")), 100))
         yield PreconditionFailure(violations=[what])
     if isinstance(problem, NotFound):
-        yield ResourceInfo(resource_type=problem.kind, resource_name=_short(problem.id), description=_short(problem.detail))
+        yield ResourceInfo(resource_type=_short(problem.kind, 100), resource_name=_short(problem.id, 100))
     if problem.status in (429, 503):
         yield RetryInfo(retry_delay=Duration(seconds=int(problem.facts.get("retry_after", 1))))
-    yield schema.codec("nexus.v1", "Problem").type(json=_json({**body, "instance": f"/requests/{correlation}"}))
+    yield schema.codec("nexus.v1", "Problem").type(json=_whole(problem, correlation))
 
 
 def _fields(problem: Invalid) -> BadRequest:
     """The fields that are wrong, as many as there is room for."""
-    made, room = BadRequest(), _ROOM // 2
+    made, room = BadRequest(), _ROOM // 4
     for error in problem.errors:
-        one = BadRequest.FieldViolation(field=_short(error.field, 200), description=_short(error.message, 400))
+        one = BadRequest.FieldViolation(field=_short(error.field, 100), description=_short(error.message, 200))
         room -= one.ByteSize()
         if room < 0:
             break
@@ -111,19 +114,25 @@ def _fields(problem: Invalid) -> BadRequest:
     return made
 
 
-def _short(text: str, most: int = _LONGEST) -> str:
-    """A text that fits, whatever letters it has: outside of ASCII each takes more."""
-    if len(text) <= most // 4:
+def _whole(problem: Problem, correlation: str) -> str:
+    """The problem as REST tells it; where that is too large, with what is long cut short and the first errors only."""
+    body = {**problem.body(), "instance": f"/requests/{correlation}"}
+    text = _json(body)
+    if len(text.encode()) <= _ROOM // 2:
         return text
-    return (
-        text
-        if len(text.encode("utf-8", "replace")) <= most
-        else text.encode("utf-8", "replace")[: most - 4].decode("utf-8", "ignore") + " …"
-    )
+    if isinstance(problem, Invalid):
+        body["errors"] = [{"field": one.field, "message": one.description} for one in _fields(problem).field_violations]
+    return _json({name: _short(value, 200) if isinstance(value, str) else value for name, value in body.items()})
+
+
+def _short(text: str, most: int = _LONGEST) -> str:
+    """A text of at most so many bytes, without what is no letter of UTF-8."""
+    raw = text.encode("utf-8", "replace")
+    return raw.decode() if len(raw) <= most else raw[: most - 4].decode("utf-8", "ignore") + " …"
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    return msgspec.json.encode(value, enc_hook=str).decode().encode("utf-8", "replace").decode()
 
 
 def trailer(status: Status) -> tuple[str, bytes]:

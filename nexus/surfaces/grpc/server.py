@@ -40,6 +40,8 @@ class Calls(grpc.GenericRpcHandler):
         self._operations = operations
         self._authenticate = authenticate
         self.handlers: dict[str, Handler] = {}
+        self.methods: dict[str, Method] = {}
+        """Those with one answer."""
 
     def add(self, lock: Lock) -> None:
         """The methods of a service, as far as this process runs what they ask."""
@@ -47,6 +49,7 @@ class Calls(grpc.GenericRpcHandler):
             if name not in self._operations:
                 continue
             method = Method(self._schema, lock, self._operations[name], promised)
+            self.methods[method.name] = method
             self.handlers[method.name] = self._unary(method)
             if method.operation.kind == "list":
                 stream = method.name.rpartition("/")[0] + "/Stream"
