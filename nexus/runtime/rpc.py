@@ -35,7 +35,7 @@ async def rpc_of(settings: Settings, node: Node, services: Collection[str], url:
     from nexus.surfaces.lock import promised
 
     locks = [promised(service) for name, service in node.services.items() if name in services]
-    server = Server(node.operations, node.authenticate, locks, body_limit=settings.body_limit)
+    server = Server(node.operations, node.authenticate, locks, body_limit=settings.body_limit, live=node.live, heartbeat=settings.heartbeat)
     try:
         await server.start(settings.host, *ports(settings, urlsplit(url).port or LAST))
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from msgspec import Meta, Struct
 from nexus.surfaces.kept import kept
 from nexus.surfaces.lock.declared import of_structs
 from nexus.surfaces.lock.file import fresh, lock_file, read
-from nexus.surfaces.lock.model import Lock
+from nexus.surfaces.lock.model import Lock, Operation
 
 Packed: TypeAlias = Annotated[msgspec.Raw, Meta(extra={"type": "any"})]
 """A message of any type, with the name of its type."""
@@ -68,12 +69,47 @@ class Problem(Struct, kw_only=True):
     json: Any
 
 
-STRUCTS: Final = (Get, List, Change, Problem)
+class Subscribe(Struct, kw_only=True):
+    """What to be told of, from now on or after a position."""
+
+    topics: list[str] = []
+    """Patterns of topics: `nexus.crm.*.deal.won`, `nexus.crm.>`."""
+    after: str | None = None
+    """The position of the last event that was taken: what comes after it is told first."""
+
+
+class Event(Struct, kw_only=True):
+    """Something that has happened, as CloudEvents has it; one without a type only says how far the stream is."""
+
+    position: str
+    """Where to go on after it."""
+    id: UUID
+    type: str
+    """`crm.lead.converted`"""
+    source: str
+    subject: UUID
+    """The record it is about."""
+    time: dt.datetime
+    tenant: UUID
+    schema_version: int
+    actor: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    changed: list[str] = []
+    """The fields that an update changed."""
+    data: Packed | None = None
+    """The message of the topic, such as nexus.crm.v1.LeadConverted."""
+    json: Any = None
+    """The data, where it is of a version that has no message any more."""
+
+
+STRUCTS: Final = (Get, List, Change, Problem, Subscribe, Event)
+FOLLOW: Final = Operation(rest="GET /api/v1/stream", grpc="Events/Subscribe", needs="", takes="Subscribe", gives="Event", streams=True)
 
 
 def shared_now() -> Lock:
     """The shared messages as they are declared."""
-    return of_structs("nexus", STRUCTS)
+    return msgspec.structs.replace(of_structs("nexus", STRUCTS), operations={"nexus.events.subscribe": FOLLOW})
 
 
 @kept

@@ -134,7 +134,7 @@ class _File:
             group, _, method = operation.grpc.partition("/")
             service = found.setdefault(group, ServiceDescriptorProto(name=group))
             takes, gives = self._type(operation.takes), self._type(operation.gives)
-            service.method.add(name=method, input_type=takes, output_type=gives)
+            service.method.add(name=method, input_type=takes, output_type=gives, server_streaming=operation.streams or None)
             if name.endswith(".list") and operation.takes == "nexus.List":
                 record = inner(self._lock.messages[operation.gives].fields["items"].type)
                 service.method.add(name="Stream", input_type=takes, output_type=self._type(str(record)), server_streaming=True)

@@ -20,7 +20,9 @@ from nexus.surfaces.grpc.asked import shared
 from nexus.surfaces.grpc.asks import Asked, Method, from_page
 from nexus.surfaces.grpc.calling import Context, Incoming
 from nexus.surfaces.grpc.descriptors import file_of
+from nexus.surfaces.grpc.events import NAME, Events
 from nexus.surfaces.grpc.messages import Schema
+from nexus.surfaces.live import Live
 from nexus.surfaces.lock import Lock
 from nexus.surfaces.operations import Operations
 from nexus.surfaces.rest.message import Response
@@ -68,7 +70,7 @@ class Calls(grpc.GenericRpcHandler):
                     response = await self._operations.ask(caller, method.operation, incoming.ask(method.ask(data)))
                     answer = method.answer(response.body)
             except Exception as error:
-                return await self._refuse(incoming, method, error)
+                return await self._refuse(incoming, method.name, error)
             incoming.finish(response.headers)
             if len(answer) >= COMPRESSED:
                 context.set_compression(grpc.Compression.Gzip)
@@ -89,12 +91,26 @@ class Calls(grpc.GenericRpcHandler):
                         for record in page.items:
                             yield record.SerializeToString()
             except Exception as error:
-                await self._refuse(incoming, method, error)
+                await self._refuse(incoming, method.name, error)
             incoming.finish([])
 
         return grpc.unary_stream_rpc_method_handler(stream)
 
-    async def _refuse(self, incoming: Incoming, method: Method, error: Exception) -> bytes:
+    def follow(self, events: Events) -> None:
+        """The stream of events."""
+
+        async def subscribe(data: bytes, context: Context) -> AsyncGenerator[bytes]:
+            incoming = Incoming(context)
+            try:
+                async with asyncio.timeout(context.time_remaining()):
+                    async for one in events.subscribe(incoming, data):
+                        yield one
+            except Exception as error:
+                await self._refuse(incoming, NAME, error)
+
+        self.handlers[NAME] = grpc.unary_stream_rpc_method_handler(subscribe)
+
+    async def _refuse(self, incoming: Incoming, method: str, error: Exception) -> bytes:
         """End a call that failed: with the refusal, or as a bug with the call's id and nothing else."""
         match error:
             case Problem():
@@ -107,7 +123,7 @@ class Calls(grpc.GenericRpcHandler):
                 _log.warning("call %s: %s", incoming.correlation, error)
                 await incoming.refuse(Away(what="The database"), self._schema)
             case _:
-                _log.error("call %s failed: %s", incoming.correlation, method.name, exc_info=error)
+                _log.error("call %s failed: %s", incoming.correlation, method, exc_info=error)
                 await incoming.fail(grpc.StatusCode.INTERNAL, f"Internal error, request {incoming.correlation}")
         raise AssertionError("a call that was ended goes no further")
 
@@ -132,12 +148,16 @@ class Server:
         locks: Iterable[Lock],
         *,
         body_limit: int,
+        live: Live | None = None,
+        heartbeat: float = 20.0,
     ) -> None:
         locks = list(locks)
         self.schema = Schema([shared(), *locks])
         self.calls = Calls(self.schema, operations, authenticate)
         for lock in locks:
             self.calls.add(lock)
+        if live is not None:
+            self.calls.follow(Events(self.schema, live, authenticate, heartbeat))
         options = [
             ("grpc.so_reuseport", 0),  # or another process could listen on the same port, and get half of the calls
             ("grpc.max_receive_message_length", body_limit),
@@ -150,7 +170,8 @@ class Server:
         self.port = 0
         self.address = ""
         """Where it listens, once it does."""
-        self._services = [f"{lock.package}.{service.name}" for lock in locks for service in file_of(lock).service]
+        told = [shared(), *locks] if live is not None else locks
+        self._services = [f"{lock.package}.{service.name}" for lock in told for service in file_of(lock).service]
 
     async def start(self, host: str, *ports: int) -> None:
         """Listen on the first of these ports that can be had. Raises OSError."""

@@ -32,6 +32,8 @@ def docs_of(lock: Lock, service: Service | None = None) -> dict[str, str]:
         found[name] = paragraphs(_declaration(words.source).__doc__)
     if service is not None:
         found |= dict(_of_services(lock, service))
+    else:
+        found |= {"Events": "What happens, told to whoever may know of it.", "Events.Subscribe": "Follow topics until the call ends."}
     return {name: text for name, text in found.items() if text}
 
 

@@ -45,7 +45,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reserved: dict[str, int] = {}
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
+class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that can be asked."""
 
     rest: str
@@ -56,6 +56,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     takes: str
     """The message it is asked with; `nexus.Get` is one that all services share."""
     gives: str
+    streams: bool = False
+    """Whether what it gives comes again and again."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
