@@ -20,6 +20,7 @@ from bench.measure import Round, Rounds, one_round
 from bench.others import Others, at_half
 from bench.processes import prefer
 from bench.report import Demand, Measured, demands, others, out, table
+from bench.rpc import unary
 from bench.sides import Naive, Nexus, Side, Size
 
 HERE = Path(__file__).parent
@@ -52,6 +53,10 @@ class Run:
         wanted = [job for job in JOBS if not self.options.only or job.name.split()[0] in self.options.only.split(",")]
         measured = [await self.job(job, sides, counted.get(job.name)) for job in wanted]
         found = await at_half(self.nexus, self.ground, self.requests, measured, self.options.seconds)
+        if not self.options.only or "grpc" in self.options.only.split(","):
+            found += await unary(
+                self.nexus, self.ground, contacts=self.size.contacts, rounds=self.options.rounds, seconds=self.options.seconds
+            )
         if not self.options.only:
             found += await Others(self.nexus, self.ground, self.options.quick).run()
         table(measured)
