@@ -43,11 +43,8 @@ async def unary(nexus: Nexus, ground: Ground, *, contacts: int, rounds: int, sec
     requests.write_text("\n".join(base64.b64encode(b"\x0a" + bytes([len(id)]) + id.encode()).decode() for id in ids) + "\n")
     where = json.loads((nexus.folder / "running.json").read_text())["grpc"]
     key = {"authorization": nexus.headers["Authorization"]}
-    empty = subprocess.Popen([sys.executable, "-m", "bench.rpc", "empty"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    empty, other = _start()
     try:
-        prefer(empty.pid)
-        assert empty.stdout is not None
-        other = empty.stdout.readline().strip()
         rates: dict[str, list[float]] = {GET: [], EMPTY: []}
         used: dict[str, list[float]] = {GET: [], EMPTY: []}
         for n in range(rounds + 1):
@@ -67,6 +64,14 @@ async def unary(nexus: Nexus, ground: Ground, *, contacts: int, rounds: int, sec
         Other("gRPC empty method", nothing, "/s", note.format(median(used[EMPTY]))),
         Other("gRPC get one, of an empty method", got / nothing, "", wanted=0.7, at_least=True),
     ]
+
+
+def _start() -> tuple[subprocess.Popen[str], str]:
+    """An empty method in a process of its own, and its address."""
+    made = subprocess.Popen([sys.executable, "-m", "bench.rpc", "empty"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    prefer(made.pid)
+    assert made.stdout is not None
+    return made, made.stdout.readline().strip()
 
 
 async def _load(address: str, method: str, requests: Path, metadata: Mapping[str, str], seconds: float) -> tuple[int, float]:
