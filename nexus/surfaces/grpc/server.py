@@ -65,13 +65,12 @@ class Calls(grpc.GenericRpcHandler):
         async def unary(data: bytes, context: Context) -> bytes:
             incoming = Incoming(context)
             try:
-                async with asyncio.timeout(context.time_remaining()):
-                    caller = await self._authenticate(incoming.token())
-                    response = await self._operations.ask(caller, method.operation, incoming.ask(method.ask(data)))
-                    answer = method.answer(response.body)
+                caller = await self._authenticate(incoming.token())
+                response = await self._operations.ask(caller, method.operation, incoming.ask(method.ask(data)))
+                answer = method.answer(response.body)
             except Exception as error:
                 return await self._refuse(incoming, method.name, error)
-            incoming.finish(response.headers)
+            incoming.finish(response.headers, reads=method.operation.reads)
             if len(answer) >= COMPRESSED:
                 context.set_compression(grpc.Compression.Gzip)
             return answer
@@ -82,17 +81,16 @@ class Calls(grpc.GenericRpcHandler):
         async def stream(data: bytes, context: Context) -> AsyncGenerator[bytes]:
             incoming = Incoming(context)
             try:
-                async with asyncio.timeout(context.time_remaining()):
-                    caller = await self._authenticate(incoming.token())
-                    asked: Asked | None = method.ask(data)
-                    while asked is not None:
-                        response = await self._operations.ask(caller, method.operation, incoming.ask(asked))
-                        asked, page = _after(asked, response), cast(Any, method.gives.message(response.body))
-                        for record in page.items:
-                            yield record.SerializeToString()
+                caller = await self._authenticate(incoming.token())
+                asked: Asked | None = method.ask(data)
+                while asked is not None:
+                    response = await self._operations.ask(caller, method.operation, incoming.ask(asked))
+                    asked, page = _after(asked, response), cast(Any, method.gives.message(response.body))
+                    for record in page.items:
+                        yield record.SerializeToString()
             except Exception as error:
                 await self._refuse(incoming, method.name, error)
-            incoming.finish([])
+            incoming.finish([], reads=True)
 
         return grpc.unary_stream_rpc_method_handler(stream)
 
@@ -102,9 +100,8 @@ class Calls(grpc.GenericRpcHandler):
         async def subscribe(data: bytes, context: Context) -> AsyncGenerator[bytes]:
             incoming = Incoming(context)
             try:
-                async with asyncio.timeout(context.time_remaining()):
-                    async for one in events.subscribe(incoming, data):
-                        yield one
+                async for one in events.subscribe(incoming, data):
+                    yield one
             except Exception as error:
                 await self._refuse(incoming, NAME, error)
 
@@ -115,10 +112,6 @@ class Calls(grpc.GenericRpcHandler):
         match error:
             case Problem():
                 await incoming.refuse(error, self._schema)
-            case TimeoutError():
-                await incoming.fail(
-                    grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline is over; a write may have happened: repeat it with its key."
-                )
             case Unavailable() | Timeout():
                 _log.warning("call %s: %s", incoming.correlation, error)
                 await incoming.refuse(Away(what="The database"), self._schema)
@@ -139,7 +132,7 @@ class _Cursor(msgspec.Struct):
 
 
 class Server:
-    """A gRPC server on one port."""
+    """A gRPC server on one port. The library itself cancels what it has begun once a deadline is over or the caller has gone."""
 
     def __init__(
         self,
