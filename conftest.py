@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
+import uvloop
 
 from nexus.core.service import Service, installed
 from nexus.engines.oltp.embedded import EmbeddedPostgres
@@ -28,6 +30,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and CI never skips: {report.longrepr}"
     return report
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the event loop that a process runs on: it treats a socket's errors in its own way."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @dataclass(frozen=True)

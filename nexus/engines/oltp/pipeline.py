@@ -40,6 +40,9 @@ _SYNC = int(ExecStatus.PIPELINE_SYNC)
 _GOOD = (int(ExecStatus.TUPLES_OK), int(ExecStatus.COMMAND_OK))
 _ABORTED = int(ExecStatus.PIPELINE_ABORTED)
 _REFUSED = int(ExecStatus.FATAL_ERROR)
+_LOOK = 1.0
+"""Seconds between two looks whether the socket is still listened to."""
+
 _ASK = 5
 """How often a statement is asked to stop, a second apart."""
 
@@ -68,6 +71,7 @@ class Pipeline:
         self._writing = False
         self._cancelling: asyncio.Task[None] | None = None
         self._draining = False
+        self._watching: asyncio.TimerHandle | None = None
         self.tenants: set[str] = set()
         self.alive = True
         self.taking = True
@@ -82,7 +86,7 @@ class Pipeline:
         owner.pgconn.nonblocking = 1
         owner.pgconn.enter_pipeline_mode()
         self = cls(owner, settings, Stats(), freed)
-        self._loop.add_reader(self._fd, self._readable)
+        self._watch()
         try:
             request = self._enqueue(None, (), "")
             for name, text in _FIXED.items():
@@ -167,6 +171,8 @@ class Pipeline:
         if not self.alive:
             return
         self.alive = self.taking = False
+        if self._watching is not None:
+            self._watching.cancel()
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
         self._cork.close()
@@ -278,6 +284,19 @@ class Pipeline:
 
     # Receiving
 
+    def _watch(self) -> None:
+        """Listen, and ask now and then whether the loop still does.
+
+        Once it has seen an error on a socket (a reset), uvloop calls back one last time and then closes its own handle without a word: when
+        that call found data, the end that came behind the data would be noticed by nobody.
+        """
+        try:
+            self._loop.add_reader(self._fd, self._readable)
+        except RuntimeError:
+            self.lose("reset by the server")
+            return
+        self._watching = self._loop.call_later(_LOOK, self._watch)
+
     def _readable(self) -> None:
         conn = self._conn
         try:
@@ -319,6 +338,7 @@ class Pipeline:
         error = request.error = error_of(answer)
         at = len(request.answers)
         if not isinstance(error, DatabaseError):
+            self.lose(str(error))  # the server has said that it ends the session: nothing comes after that
             return
         if request.prepares:
             for position, key in request.prepares.items():

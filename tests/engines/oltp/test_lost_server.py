@@ -1,9 +1,13 @@
 """A server that dies, restarts, is silent or talks nonsense: callers are told in time, and the pool heals itself."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
+import socket
+import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psycopg
@@ -161,97 +165,96 @@ async def test_a_wrong_password_is_said(mortal: EmbeddedPostgres) -> None:
         await Postgres.open(wrong, settings=Settings(patience=0.2))
 
 
-class Line(asyncio.Protocol):
-    """One end of a connection of the test's own: hands on what it receives, remembers its transport."""
+class Proxy:
+    """Stands before the server in threads of its own, for each connection; what the server sends goes through `back`."""
 
-    def __init__(self, lines: "list[Line]", received: "Callable[[Line, bytes], None]", greeting: bytes = b"") -> None:
-        self.lines = lines
-        self.received = received
-        self.greeting = greeting
-        self.closed = asyncio.get_running_loop().create_future()
+    def __init__(self, port: int | None, back: Callable[[socket.socket, bytes], bool], greeting: bytes = b"") -> None:
+        self._port = port
+        self._back = back
+        self._greeting = greeting
+        self._open: list[socket.socket] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+        self._begin(self._accept)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.lines.append(self)
-        transport.write(self.greeting)
+    def close(self) -> None:
+        """End every connection and every thread."""
+        for one in [self._listening, *self._open]:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for one in [self._listening, *self._open]:
+            one.close()
 
-    def data_received(self, data: bytes) -> None:
-        self.received(self, data)
+    def _begin(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self.closed.set_result(None)
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                self._open.append(near)
+                near.sendall(self._greeting)
+                if self._port is not None:
+                    far = socket.create_connection(("127.0.0.1", self._port))
+                    self._open.append(far)
+                    self._begin(self._forth, near, far)
+                    self._begin(self._return, near, far)
 
+    def _forth(self, near: socket.socket, far: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := near.recv(65_536):
+                far.sendall(data)
+            far.shutdown(socket.SHUT_RDWR)
 
-async def hang_up(server: asyncio.Server, lines: list[Line]) -> None:
-    server.close()
-    for line in lines:
-        line.transport.abort()
-    await asyncio.gather(*(line.closed for line in lines))
+    def _return(self, near: socket.socket, far: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while (data := far.recv(65_536)) and self._back(near, data):
+                pass
+            near.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("say", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", random.Random(7).randbytes(4000)])
 async def test_what_is_no_postgres_is_unavailable(say: bytes) -> None:
-    lines: list[Line] = []
-    stranger = await asyncio.get_running_loop().create_server(lambda: Line(lines, lambda line, data: None, say), "127.0.0.1", 0)
-    port = stranger.sockets[0].getsockname()[1]
+    stranger = Proxy(None, lambda near, data: True, say)
     try:
         with pytest.raises(Unavailable, match="nothing was sent"):
-            await Postgres.open(f"postgresql://x:y@127.0.0.1:{port}/z", settings=Settings(patience=0.2))
+            await Postgres.open(f"postgresql://x:y@127.0.0.1:{stranger.port}/z", settings=Settings(patience=0.2))
     finally:
-        await hang_up(stranger, lines)
+        await asyncio.to_thread(stranger.close)
 
 
-class Meddler:
-    """A proxy before the server that changes bytes of what it sends (or cuts the line) after so many bytes."""
+def meddler(port: int, after: int, change: bytes | None, *, reset: bool = False) -> Proxy:
+    """Changes bytes of what the server sends (or cuts the line) after so many bytes; `reset` hands on what comes before, and resets the line."""
+    left = after
 
-    def __init__(self, port: int, after: int, change: bytes | None) -> None:
-        self.port = port
-        self.after = after
-        self.change = change
-        self.lines: list[Line] = []
-        self.joining: list[asyncio.Task[None]] = []
+    def back(near: socket.socket, data: bytes) -> bool:
+        nonlocal left
+        at, left = left, left - len(data)
+        if 0 < at <= len(data):
+            if reset:
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing sends RST instead of FIN
+                near.sendall(data[:at])
+                near.close()
+            if change is None:
+                return False
+            data = data[:at] + change + data[at + len(change) :]
+        near.sendall(data)
+        return True
 
-    async def start(self) -> int:
-        """The port it listens on."""
-        self.server = await asyncio.get_running_loop().create_server(self.answer, "127.0.0.1", 0)
-        return int(self.server.sockets[0].getsockname()[1])
-
-    def answer(self) -> Line:
-        early: list[bytes] = []
-        line = Line(self.lines, lambda _, data: early.append(data))
-        self.joining.append(asyncio.create_task(self.join(line, early)))
-        return line
-
-    async def join(self, near: Line, early: list[bytes]) -> None:
-        left = self.after
-
-        def back(_: Line, data: bytes) -> None:
-            nonlocal left
-            at, left = left, left - len(data)
-            if 0 < at <= len(data):
-                if self.change is None:
-                    near.transport.abort()
-                    return
-                data = data[:at] + self.change + data[at + len(self.change) :]
-            near.transport.write(data)
-
-        _, far = await asyncio.get_running_loop().create_connection(lambda: Line(self.lines, back), "127.0.0.1", self.port)
-        far.transport.write(b"".join(early))
-        near.received = lambda _, data: far.transport.write(data)
-
-    async def close(self) -> None:
-        self.server.close()
-        await asyncio.gather(*self.joining)
-        await hang_up(self.server, self.lines)
+    return Proxy(port, back)
 
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_a_line_that_breaks_or_garbles_anywhere_hangs_nobody(mortal: EmbeddedPostgres, seed: int) -> None:
     """Bytes of the answers are changed or cut at random; every call ends with an answer or an error, in bounded time."""
     chance = random.Random(seed)
-    meddler = Meddler(mortal.port, chance.randrange(700, 6000), None if seed % 3 == 0 else chance.randbytes(chance.choice([1, 5, 40])))
-    url = mortal.superuser_url.replace(f":{mortal.port}/", f":{await meddler.start()}/")
+    proxy = meddler(mortal.port, chance.randrange(700, 6000), None if seed % 3 == 0 else chance.randbytes(chance.choice([1, 5, 40])))
+    url = mortal.superuser_url.replace(f":{mortal.port}/", f":{proxy.port}/")
     db = Postgres(url, fast=2, settings=Settings(patience=0.5))
     try:
         async with asyncio.timeout(20):
@@ -260,5 +263,22 @@ async def test_a_line_that_breaks_or_garbles_anywhere_hangs_nobody(mortal: Embed
         assert all(isinstance(outcome, list | Exception) for outcome in outcomes)
     finally:
         await db.close()
-        await meddler.close()
+        await asyncio.to_thread(proxy.close)
+    assert (db.stats.in_flight, db.stats.connections) == (0, 0)
+
+
+@pytest.mark.parametrize("after", range(1000, 3000, 250))
+async def test_a_reset_behind_a_part_of_an_answer_hangs_nobody(mortal: EmbeddedPostgres, after: int) -> None:
+    """The part and the reset are seen at once. Callers that wait without a limit are told all the same."""
+    proxy = meddler(mortal.port, after, None, reset=True)
+    url = mortal.superuser_url.replace(f":{mortal.port}/", f":{proxy.port}/")
+    db = Postgres(url, fast=1, settings=Settings(patience=0.5))
+    try:
+        async with asyncio.timeout(20):
+            outcomes = await asyncio.gather(*(db.run(None, (ONE, [b"x" * size])) for size in range(200)), return_exceptions=True)
+        assert any(isinstance(outcome, Unavailable) for outcome in outcomes)
+        assert all(isinstance(outcome, list | Unavailable) for outcome in outcomes)
+    finally:
+        await db.close()
+        await asyncio.to_thread(proxy.close)
     assert (db.stats.in_flight, db.stats.connections) == (0, 0)
