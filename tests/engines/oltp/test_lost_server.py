@@ -55,6 +55,15 @@ def kill(server: EmbeddedPostgres) -> None:
     os.kill(server.pid, signal.SIGKILL)
 
 
+def alive(server: EmbeddedPostgres) -> bool:
+    """Whether the server's process is there: not while the last one's end has not been noticed yet."""
+    try:
+        os.kill(server.pid or 0, 0)
+    except ProcessLookupError:
+        return False
+    return server.pid is not None
+
+
 async def answers(db: Oltp) -> bool:
     try:
         return (await db.run(None, (ONE, [b"1"])))[0].rows == [(b"1",)]
@@ -93,14 +102,16 @@ async def test_what_was_acknowledged_is_there_after_every_death(db: Postgres, mo
                 pass
 
     writers = [asyncio.create_task(write(first)) for first in range(8)]
-    for _ in range(2):
-        reached = len(acknowledged) + 50
-        while len(acknowledged) < reached:
-            await asyncio.sleep(0.001)
-        kill(mortal)
-    await until(lambda: answers(db))
-    stop.set()
-    await asyncio.gather(*writers)
+    try:
+        for _ in range(2):
+            reached = len(acknowledged) + 50
+            while len(acknowledged) < reached or not alive(mortal):  # what the dead one had taken in is acknowledged after its end
+                await asyncio.sleep(0.001)
+            kill(mortal)
+        await until(lambda: answers(db))
+    finally:
+        stop.set()
+        await asyncio.gather(*writers)
 
     rows: list[tuple[bytes | None, ...]] = []
 
@@ -239,6 +250,7 @@ def meddler(port: int, after: int, change: bytes | None, *, reset: bool = False)
             if reset:
                 near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing sends RST instead of FIN
                 near.sendall(data[:at])
+                near.shutdown(socket.SHUT_RD)  # wakes the thread that reads from it: only then does closing send anything
                 near.close()
             if change is None:
                 return False
