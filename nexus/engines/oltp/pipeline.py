@@ -285,17 +285,13 @@ class Pipeline:
     # Receiving
 
     def _watch(self) -> None:
-        """Listen, and ask now and then whether the loop still does.
-
-        Once it has seen an error on a socket (a reset), uvloop calls back one last time and then closes its own handle without a word: when
-        that call found data, the end that came behind the data would be noticed by nobody.
-        """
+        """Listen, and see now and then whether the loop still does: after an error of a socket (a reset) uvloop calls back one last time and
+        closes its handle without a word; when that call found data, nobody would notice the end behind it."""
         try:
             self._loop.add_reader(self._fd, self._readable)
+            self._watching = self._loop.call_later(_LOOK, self._watch)
         except RuntimeError:
             self.lose("reset by the server")
-            return
-        self._watching = self._loop.call_later(_LOOK, self._watch)
 
     def _readable(self) -> None:
         conn = self._conn
@@ -349,9 +345,8 @@ class Pipeline:
         elif isinstance(error, Cancelled):
             request.again = request.bystander
         elif at == request.role_at and isinstance(error, PermissionDenied):
-            # The switch itself is forbidden. Either this session is not the login role any more, or the server kept a list of its roles
-            # that was old when it was made: one GRANT that commits while a session reads what another has brought is missed until
-            # the next one (PostgreSQL's roles_is_member_of). Never use it again.
+            # The switch itself is forbidden. Either this session is not the login role any more, or the server keeps a list of its roles that
+            # was old when it was made (a GRANT that commits while roles_is_member_of reads is missed). Never use it again.
             request.again = True
             self.over.set()
             self.retire()
