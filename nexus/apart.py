@@ -7,27 +7,34 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from nexus.config import Settings
 from nexus.core.service import service_names
+from nexus.engines.endings import end
 from nexus.engines.oltp.embedded import die_with_parent
 from nexus.gateway.routes import CONTROL, health
 from nexus.gateway.upstream import Upstream
 from nexus.process import Ready, engines, node_of, only_one
+from nexus.runtime.authority import LIFE, Authority
 from nexus.runtime.databases import passwords
+from nexus.runtime.identity import Identity
 from nexus.runtime.operator import keep_operator_key
 from nexus.runtime.rpc import PortTaken
 
 GATEWAY: Final = "gateway"
 RELAY: Final = "relay"
+LOCAL: Final = "local"
+"""The setting of TLS under which we make the certificates."""
 CONNECTIONS: Final = 300
 """That the embedded database takes: each process has its own."""
 STEADY: Final = 10.0
@@ -58,12 +65,12 @@ class Part:
 class Keeper:
     """Keeps one part running."""
 
-    def __init__(self, part: Part, say: Callable[[str, str], None]) -> None:
+    def __init__(self, part: Part, say: Callable[[str, str], None], tls: ssl.SSLContext | None = None) -> None:
         self.part = part
         self.ready = asyncio.Event()
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
-        self._upstream = Upstream(part.name, part.url, patience=LOOK)
+        self._upstream = Upstream(part.name, part.url, patience=LOOK, tls=tls)
         self._ending = False
 
     async def run(self) -> None:
@@ -157,25 +164,62 @@ async def serve_apart(settings: Settings, say: Callable[[Ready], None], log: Cal
     """
     began = time.monotonic()
     with only_one(settings) as running_at, contextlib.ExitStack() as held:
-        places = {name: held.enter_context(_reserved(settings.host, 0)) for name in (*service_names(), CONTROL, RELAY)}
-        places[GATEWAY] = held.enter_context(_reserved(settings.host, settings.port))
-        urls = {name: f"http://{settings.host}:{place.getsockname()[1]}" for name, place in places.items()}
+        ports = {name: held.enter_context(_reserved(settings.host, 0)) for name in (*service_names(), CONTROL, RELAY)}
+        ports[GATEWAY] = held.enter_context(_reserved(settings.host, settings.port))
+        calls, rpcs = ({name: held.enter_context(_reserved(settings.host, 0)) for name in service_names()} for _ in range(2))
+        url = f"http://{settings.host}:{ports[GATEWAY]}"
         async with engines(settings, CONNECTIONS) as database:
             made, findings = await _prepared(msgspec.structs.replace(settings, database_url=database))
-            keepers = [Keeper(part, log) for part in plan(settings, database, urls)]
-            running_at(urls[GATEWAY], "")
+            parts = plan(settings, database, ports, calls, rpcs)
+            async with certified(settings, parts) as identity:
+                keepers = [Keeper(part, log, None if identity is None else identity.client) for part in parts]
+                running_at(url, "")
 
-            def ready() -> None:
-                key = settings.key_file.read_text().strip() if made else None
-                say(Ready(urls[GATEWAY], "", time.monotonic() - began, True, settings.key_file, key, findings))
+                def ready() -> None:
+                    key = settings.key_file.read_text().strip() if made else None
+                    say(Ready(url, "", time.monotonic() - began, True, settings.key_file, key, findings))
 
-            async with _ended_by_signal(keepers) as signalled:
-                await _keep(keepers, ready, signalled)
+                async with _ended_by_signal(keepers) as signalled:
+                    await _keep(keepers, ready, signalled)
 
 
-def plan(settings: Settings, database: str, urls: dict[str, str]) -> list[Part]:
-    """The processes, in the order in which they end."""
+@asynccontextmanager
+async def certified(settings: Settings, parts: Sequence[Part]) -> AsyncGenerator[Identity | None]:
+    """Ours, with a certificate for every part, renewed in time for as long as the context lasts; None where they speak without TLS."""
+    if not settings.tls:
+        yield None
+        return
+    folders = {part.name: Path(part.environment["NEXUS_TLS"]) for part in parts}
+    ours = settings.folder / "apart" / "supervisor" if settings.tls == LOCAL else Path(settings.tls)
+    if settings.tls != LOCAL:
+        yield Identity(ours)
+        return
+    authority = Authority(settings.folder / "authority")
+
+    def issue() -> None:
+        for name, folder in (folders | {"supervisor": ours}).items():
+            authority.issue(name, settings.host, folder)
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(LIFE.total_seconds() / 2)
+            await asyncio.to_thread(issue)
+            identity.look()
+
+    issue()
+    identity = Identity(ours)
+    renewing = asyncio.create_task(renew(), name="certificates")
+    try:
+        yield identity
+    finally:
+        await end([renewing])
+
+
+def plan(settings: Settings, database: str, ports: dict[str, int], calls: dict[str, int], rpcs: dict[str, int]) -> list[Part]:
+    """The processes, in the order in which they end; `ports` are where they answer, `calls` where services answer each other, `rpcs` where gRPC is."""
     known = passwords(settings)
+    inner = "https" if settings.tls else "http"
+    urls = {name: f"{'http' if name == GATEWAY else inner}://{settings.host}:{port}" for name, port in ports.items()}
     behind = ",".join(f"{name}={url}" for name, url in urls.items() if name not in (GATEWAY, RELAY))
     shared = {
         "database_url": database,
@@ -184,6 +228,7 @@ def plan(settings: Settings, database: str, urls: dict[str, str]) -> list[Part]:
         "operator_key": str(settings.key_file),
         "public_url": settings.public_url or urls[GATEWAY],
         "services": behind,
+        "calls": ",".join(f"{name}={settings.host}:{port}" for name, port in calls.items()),
         "prepare": "false",
     }
     order = (GATEWAY, CONTROL, *(name for name in urls if name not in (GATEWAY, CONTROL, RELAY)), RELAY)
@@ -191,7 +236,14 @@ def plan(settings: Settings, database: str, urls: dict[str, str]) -> list[Part]:
     for name in order:
         folder = settings.folder / "apart" / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        own = {"data": str(folder), "host": settings.host, "port": urls[name].rpartition(":")[2]}
+        own = {
+            "data": str(folder),
+            "host": settings.host,
+            "port": str(ports[name]),
+            "call_port": str(calls.get(name, 0)),
+            "grpc_port": str(rpcs.get(name, 0)),
+        }
+        own["tls"] = str(folder / "tls") if settings.tls == LOCAL else settings.tls
         command = [sys.executable, "-m", "nexus", "serve", f"--target={name}", "--quiet"]
         parts.append(Part(name, command, _environment(settings, shared | own), urls[name]))
     return parts
@@ -213,7 +265,7 @@ async def _prepared(settings: Settings) -> tuple[bool, list[str]]:
 
 
 @contextlib.contextmanager
-def _reserved(host: str, port: int) -> Generator[socket.socket]:
+def _reserved(host: str, port: int) -> Generator[int]:
     """A port that is ours: bound and not listened on, so that nobody else is given it, and our process may listen there."""
     with socket.socket() as place:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -221,7 +273,8 @@ def _reserved(host: str, port: int) -> Generator[socket.socket]:
             place.bind((host, port))
         except OSError as error:
             raise PortTaken(f"Port {port} of {host} cannot be used: {error.strerror}. Set NEXUS_PORT to another.") from None
-        yield place
+        found: int = place.getsockname()[1]
+        yield found
 
 
 @asynccontextmanager

@@ -42,6 +42,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where callers reach this installation, as answers name it; by default the address it serves on."""
     services: str = ""
     """Where services run in processes of their own, as name=url, separated by commas; `control` is the control plane."""
+    calls: str = ""
+    """Where services answer calls of other services, as name=host:port, separated by commas."""
+    call_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    """The port on which the services of this process answer calls of others; 0 for none."""
+    tls: str = ""
+    """A folder with pair.pem (key and certificate) and ca.pem: processes speak to each other under mutual TLS. With --apart, `local` makes them."""
     operator_key: str = ""
     """The file that keeps the operator's key; by default operator.key in the data folder."""
     prepare: bool = True
@@ -134,6 +140,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The file of listed GraphQL documents."""
         return Path(self.graphql_listed) if self.graphql_listed else None
 
+    def callees(self) -> dict[str, str]:
+        """Where services answer calls, as host:port by their names. BadSettings where the setting cannot be read."""
+        found: dict[str, str] = {}
+        for part in filter(None, (one.strip() for one in self.calls.split(","))):
+            name, _, address = part.partition("=")
+            if not name.isidentifier() or not address.rpartition(":")[2].isdigit() or "/" in address:
+                raise BadSettings(f"NEXUS_CALLS takes name=host:port, separated by commas; {part!r} is not that")
+            found[name] = address
+        return found
+
     def extra_cells(self) -> dict[str, str]:
         """The further cells' URLs by their names. BadSettings where the setting cannot be read."""
         found: dict[str, str] = {}
@@ -191,6 +207,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         settings.origins()
         settings.otlp_header()
         settings.addresses()
+        settings.callees()
         return settings
     except msgspec.ValidationError as error:
         raise BadSettings(_message(error)) from None

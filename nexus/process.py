@@ -28,9 +28,12 @@ from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.gateway.edge.front import Front
 from nexus.gateway.edge.wiring import edge_of
 from nexus.gateway.routes import Gateway
+from nexus.gateway.tunnel import Tunnel, tunnel_to
+from nexus.runtime.answering_calls import calling
 from nexus.runtime.app import App, Layer, Mounted
 from nexus.runtime.connection import Connection
 from nexus.runtime.databases import attach_cells, open_cells, own_database
+from nexus.runtime.identity import Identity, identity_of
 from nexus.runtime.node import Node
 from nexus.runtime.operator import keep_operator_key
 from nexus.runtime.routes import Routes
@@ -201,7 +204,8 @@ async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, 
     what = target_of(target, service_names())
     with only_one(settings) as running_at:
         listening = _listen(settings)
-        url = f"http://{settings.host}:{listening.getsockname()[1]}"
+        scheme = "https" if settings.tls and not what.routes else "http"
+        url = f"{scheme}://{settings.host}:{listening.getsockname()[1]}"
         running_at(url, "")
 
         def ready(grpc: str = "", made: bool = False, findings: list[str] | None = None) -> None:
@@ -210,38 +214,53 @@ async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, 
             running_at(url, grpc)
             say(Ready(url, grpc, time.monotonic() - began, what.serves, kept, key, findings or []))
 
-        if what.routes:
-            async with _routing(settings, traces) as (app, front):
-                drained = front.retired(settings.drain_seconds)
-                await _Server(configuration(settings, app), ready, drained, app.go_away).serve(sockets=[listening])
-            return
-        async with node_of(settings, what, traces) as (node, findings):
-            made = what.controls and await keep_operator_key(node.cells, settings.key_file)  # who answers no operator puts no key in force
-            if settings.prepare:
-                await node.migrator.run()
-            async with _working(settings, node, what, url, traces) as (app, rpc):
-                grpc = rpc.address if rpc is not None else ""
+        async with identity_of(settings.tls) as identity:
+            if what.routes:
+                async with _routing(settings, traces, identity) as (app, front, tunnel):
+                    config = configuration(settings, app, tunnel=tunnel)
+                    await _Server(config, ready, front.retired(settings.drain_seconds), app.go_away).serve(sockets=[listening])
+                return
+            async with node_of(settings, what, traces) as (node, findings):
+                # who answers no operator puts no key in force
+                made = what.controls and await keep_operator_key(node.cells, settings.key_file)
+                if settings.prepare:
+                    await node.migrator.run()
+                async with calling(settings, node, identity), _working(settings, node, what, url, traces, identity) as (app, rpc):
+                    await _answering(settings, node, app, rpc, identity, listening, lambda grpc: ready(grpc, made, findings))
 
-                def drain() -> float:
-                    node.draining = True
-                    if rpc is not None:
-                        rpc.retire()
-                    return settings.drain_seconds
 
-                async def go_away() -> None:
-                    await node.live.go_away()
-                    await app.go_away()
+async def _answering(
+    settings: Settings,
+    node: Node,
+    app: App,
+    rpc: Server | None,
+    identity: Identity | None,
+    listening: socket.socket,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve the application of a node until a signal ends it."""
 
-                gc.collect()
-                gc.freeze()  # what is loaded stays: no collection need look at it again
-                await _Server(configuration(settings, app), lambda: ready(grpc, made, findings), drain, go_away).serve(sockets=[listening])
+    def drain() -> float:
+        node.draining = True
+        if rpc is not None:
+            rpc.retire()
+        return settings.drain_seconds
+
+    async def go_away() -> None:
+        await node.live.go_away()
+        await app.go_away()
+
+    gc.collect()
+    gc.freeze()  # what is loaded stays: no collection need look at it again
+    config = configuration(settings, app, identity)
+    await _Server(config, lambda: ready(rpc.address if rpc is not None else ""), drain, go_away).serve(sockets=[listening])
 
 
 @asynccontextmanager
-async def _routing(settings: Settings, traces: Tracing) -> AsyncGenerator[tuple[App, Front]]:
+async def _routing(settings: Settings, traces: Tracing, identity: Identity | None) -> AsyncGenerator[tuple[App, Front, type[Tunnel]]]:
     """The application of a gateway. Its own limit of time is the later one: that of the process behind can say more."""
     limit = settings.request_seconds
-    gateway = Gateway(settings.addresses(), patience=limit and limit + 5)
+    gateway = Gateway(settings.addresses(), patience=limit and limit + 5, tls=None if identity is None else identity.client)
     telemetry, front = Telemetry(), Front(gateway)
     telemetry.sources.append(front.collect)
     mounted: Mounted = [("/metrics", metrics_page(telemetry)), *gateway.pages()]
@@ -249,17 +268,19 @@ async def _routing(settings: Settings, traces: Tracing) -> AsyncGenerator[tuple[
     try:
         async with edge_of(msgspec.structs.replace(settings, request_seconds=limit and limit + 10), telemetry) as edge:
             layers = [front.around, edge.around, *traces.layers(telemetry)]
-            yield App(None, None, mounted, body_limit=settings.body_limit, layers=layers), front
+            yield App(None, None, mounted, body_limit=settings.body_limit, layers=layers), front, tunnel_to(gateway)
     finally:
         gateway.close()
 
 
 @asynccontextmanager
-async def _working(settings: Settings, node: Node, target: Target, url: str, traces: Tracing) -> AsyncGenerator[tuple[App, Server | None]]:
+async def _working(
+    settings: Settings, node: Node, target: Target, url: str, traces: Tracing, identity: Identity | None
+) -> AsyncGenerator[tuple[App, Server | None]]:
     """The application of a target and its gRPC, with the work that goes on beside them for as long as the context lasts."""
     control = Control(node, Site(url=settings.public_url.rstrip("/") or url, domain=settings.domain or None), standby=settings.standby)
     telemetry = Telemetry()
-    gateway = Gateway(settings.addresses(), patience=settings.request_seconds)
+    gateway = Gateway(settings.addresses(), patience=settings.request_seconds, tls=None if identity is None else identity.client)
 
     def application(of: Target, *layers: Layer) -> App:
         rest = node.rest if of.services == EVERY else Rest(node, (one for one in node.services.values() if one.name == of.services))
@@ -285,17 +306,20 @@ async def _working(settings: Settings, node: Node, target: Target, url: str, tra
         gateway.close()
 
 
-def configuration(settings: Settings, app: App) -> uvicorn.Config:
-    """How an application is served."""
+def configuration(
+    settings: Settings, app: App, identity: Identity | None = None, tunnel: type[asyncio.Protocol] | None = None
+) -> uvicorn.Config:
+    """How an application is served; with an identity, to those only who have one of the same authority. `tunnel` takes WebSockets elsewhere."""
     return uvicorn.Config(
         app,
         http=Connection,
-        ws=WebSocket,
+        ws=tunnel or WebSocket,
         ws_max_size=LARGEST,
         ws_per_message_deflate=False,  # 43 kB a connection, more than all the rest of it
         ws_ping_interval=settings.heartbeat,
         ws_ping_timeout=max(settings.heartbeat, 10.0),
         lifespan="off",
+        ssl_context_factory=None if identity is None else lambda config, usual: identity.server,
         access_log=False,
         log_config=None,
         server_header=False,

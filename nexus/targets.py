@@ -93,8 +93,8 @@ def agents_page(node: Node) -> AgentsPage:
 def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) -> Mounted:
     """Every endpoint of a process that has databases, outside the derived API; a path that ends in `/*` is a prefix."""
     served: Mounted = [*health_pages(node), ("/metrics", metrics_page(telemetry, node))]
-    if target.services:
-        served += graphql_pages(node, target.runs(node.services))
+    if target.services or target.controls:  # where no process plans over the services apart, their graph is read where they are controlled
+        served += graphql_pages(node, target.runs(node.services) if target.services else node.services)
     if target.controls:
         served += [*control.pages(), *site_pages(node, control)]
         served.append((STREAM, Stream(node.live, node.authenticate, node.settings.heartbeat)))

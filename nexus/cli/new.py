@@ -20,14 +20,15 @@ import nexus.core
 from nexus.cli.output import err, out
 from nexus.cli.up import fail
 from nexus.core.entity import snake
+from nexus.targets import TARGETS
 
 ROOT: Final = Path(nexus.__file__).parent.parent
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _ENTITY: Final = re.compile(r"[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)*")
 _TITLE: Final = re.compile(r"[^\"\\\n{}$]{1,40}")
 _LONGEST: Final = 24
-_TAKEN: Final = {"activate", "activations", "tenants", "problems"}
-"""First parts of paths under /api/v1 that are not services."""
+_TAKEN: Final = {"activate", "activations", "tenants", "problems", "stream", "supervisor", *TARGETS}
+"""First parts of paths under /api/v1 that are not services, and names of processes that run none."""
 
 group = typer.Typer(name="new", no_args_is_help=True, help="Make the beginning of something new in a checkout.")
 

@@ -19,6 +19,7 @@ from nexus.core.service import service_names
 from nexus.engines.oltp.embedded import AlreadyRunning as PostgresRunning
 from nexus.engines.oltp.embedded import NoPostgres
 from nexus.process import AlreadyRunning, Ready, serve
+from nexus.runtime.identity import BadIdentity
 from nexus.runtime.operator import BadOperatorKey
 from nexus.runtime.rpc import PortTaken
 from nexus.targets import TARGETS
@@ -77,7 +78,7 @@ def run(serving: Coroutine[Any, Any, None]) -> None:
         uvloop.run(serving)
     except KeyboardInterrupt:
         pass
-    except (AlreadyRunning, PartFailed, PortTaken, NoPostgres, PostgresRunning, BadOperatorKey) as error:
+    except (AlreadyRunning, BadIdentity, PartFailed, PortTaken, NoPostgres, PostgresRunning, BadOperatorKey) as error:
         fail(str(error))
     except psycopg.OperationalError as error:
         fail(f"The database cannot be reached: {error}")

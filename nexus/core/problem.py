@@ -17,7 +17,9 @@
     ├── PreconditionRequired 428  a write without `If-Match`
     ├── TooManyRequests      429  a rate or a quota is used up; it says which and for how long
     ├── Unavailable          503  an engine is away; trying again later may help
-    └── TookTooLong          504  no answer within the time limit
+    ├── ServiceUnavailable   503  the process of a service is away; it says which
+    ├── TookTooLong          504  no answer within the time limit
+    └── ServiceTooSlow       504  a service that was asked has not answered in time; it says which
 
 A service adds its own by subclassing. Anything else that is raised is a bug: a 500 with a trace id and no detail.
 """
@@ -191,4 +193,18 @@ class TooManyRequests(Problem, status=429):
 class TookTooLong(Problem, status=504):
     """No answer within {seconds} s, so the request was given up; a write may have happened: repeat it with its Idempotency-Key."""
 
+    seconds: float
+
+
+class ServiceUnavailable(Problem, status=503):
+    """The service {service} does not answer at the moment: {reason}"""
+
+    service: str
+    reason: str
+
+
+class ServiceTooSlow(Problem, status=504):
+    """The service {service} has not answered within {seconds} seconds; a write may have happened."""
+
+    service: str
     seconds: float

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from nexus.core.problem import Problem
+from nexus.core.problem import Problem, ServiceUnavailable
 from nexus.gateway.line import LineLost
-from nexus.gateway.upstream import ServiceUnavailable, Upstream
+from nexus.gateway.upstream import Upstream
 from nexus.runtime.app import API, Mounted, Raw
 from nexus.surfaces.rest.message import JSON, Response
 
@@ -46,7 +46,10 @@ class Gateway:
         if path.startswith(API):
             service = path[len(API) :].partition("/")[0]
             return service if service in self.upstreams else CONTROL
-        return GRAPHQL if path == "/graphql" and GRAPHQL in self.upstreams else CONTROL
+        if path == "/graphql":
+            return GRAPHQL if GRAPHQL in self.upstreams else CONTROL
+        service = path.removeprefix("/graphql/")
+        return service if service in self.upstreams else CONTROL
 
     async def _hand_on(self, raw: Raw) -> Response:
         return await self.upstream(raw.path).hand_on(raw)

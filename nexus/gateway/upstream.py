@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from nexus.core.problem import Problem
+from nexus.core.problem import ServiceTooSlow, ServiceUnavailable
 from nexus.gateway.breaker import Breaker
 from nexus.gateway.edge.flights import patient
 from nexus.gateway.line import Line, LineLost
@@ -29,20 +29,6 @@ _HERE: Final = frozenset(
 _NOT_ON: Final = _HERE | {b"expect", b"content-length", b"x-request-id"}
 _NOT_BACK: Final = _HERE | {b"content-length", b"x-request-id", b"date", b"server"}
 _SAFE_TO_REPEAT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
-
-
-class ServiceUnavailable(Problem, status=503):
-    """The service {service} does not answer at the moment: {reason}"""
-
-    service: str
-    reason: str
-
-
-class ServiceTooSlow(Problem, status=504):
-    """The service {service} has not answered within {seconds} seconds."""
-
-    service: str
-    seconds: float
 
 
 class Upstream:

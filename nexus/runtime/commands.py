@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
+from nexus.core.ids import uuid7
 from nexus.core.message import HANDLERS, Command, Envelope, Handler, Reaction
 from nexus.core.problem import Problem, Unavailable
 from nexus.engines.oltp import Call, DatabaseError, SerializationFailure, Statement, UniqueViolation
+from nexus.runtime.call import SECONDS, Calls, Place, Run, answer, in_process, nowhere
 from nexus.runtime.unit_of_work import UnitOfWork
-from nexus.surfaces.calling import Caller, Host, Key, Outcome, is_replay, replayed
+from nexus.surfaces.calling import Caller, Key, Outcome, is_replay, replayed
 from nexus.surfaces.effects import Effects
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.refusals import problem_of
@@ -31,8 +34,10 @@ STORE: Final = Statement(
 class Commands:
     """Runs commands in this process."""
 
-    def __init__(self, host: Host, committed: Callable[[UnitOfWork], None] = lambda work: None) -> None:
+    def __init__(self, host: Place, committed: Callable[[UnitOfWork], None] = lambda work: None, calls: Calls | None = None) -> None:
+        """`calls` takes commands to other services; by default they are in this process."""
         self._host = host
+        self._calls = calls or Calls(in_process(partial(answer, host)), nowhere(), lambda service: True, SECONDS)
         self._committed = committed
         """Told of every unit of work that has become true."""
 
@@ -55,9 +60,10 @@ class Commands:
         handler = HANDLERS[type(command)]
         if caller.rights is not None:
             caller.rights.need(handler.needs)
+        name = str(uuid7()) if key is None else f"{caller.actor.id}/{key.value}"
         for attempt in range(ATTEMPTS):
             try:
-                return await self._once(caller, handler, command, key, cause or caller.cause(), dry_run, effects, encode)
+                return await self._once(caller, handler, command, name, key, cause or caller.cause(), dry_run, effects, encode)
             except SerializationFailure:
                 if attempt == ATTEMPTS - 1:
                     raise Unavailable(what="The record, which others keep changing,") from None
@@ -76,7 +82,7 @@ class Commands:
         claim: Call = (INBOX, [str(timer).encode(), b"timer"])
         for attempt in range(ATTEMPTS):
             try:
-                await self._once(caller, handler, command, None, cause, False, None, None, claim)
+                await self._once(caller, handler, command, f"timer/{timer}", None, cause, False, None, None, claim)
             except SerializationFailure:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 - jitter, not a secret
             except UniqueViolation as error:
@@ -94,6 +100,7 @@ class Commands:
         caller: Caller,
         handler: Handler,
         command: Command[Any],
+        run: str,
         key: Key | None,
         cause: Cause,
         dry_run: bool,
@@ -104,7 +111,7 @@ class Commands:
         if effects is not None:
             effects.clear()
         async with self._host.oltp(caller.cell).transaction(caller.schema) as transaction:
-            forward = self._forward(caller, handler.entity.split(".")[0], dry_run, effects)
+            forward = self._forward(caller, handler.entity.split(".")[0], Run.of(run), dry_run, effects)
             work = UnitOfWork(transaction, cause, caller.rights, caller.values(), forward)
             work.command, work.effects = handler.needs, effects
             work.begin_with(*opening)
@@ -136,10 +143,13 @@ class Commands:
         """
         event = msgspec.json.decode(envelope.data, type=reaction.event)
         cause = caller.cause(envelope.correlationid, str(envelope.id))
+        name = f"{envelope.id}/{reaction.name}"
         for attempt in range(ATTEMPTS):
             try:
                 async with self._host.oltp(caller.cell).transaction(caller.schema) as transaction:
-                    work = UnitOfWork(transaction, cause, caller.rights, caller.values(), self._forward(caller, reaction.service))
+                    work = UnitOfWork(
+                        transaction, cause, caller.rights, caller.values(), self._forward(caller, reaction.service, Run.of(name))
+                    )
                     work.begin_with((INBOX, [str(envelope.id).encode(), reaction.name.encode()]))
                     await reaction.run(event, work)
                     await work.commit(entity=reaction.name, id=envelope.subject)
@@ -156,21 +166,24 @@ class Commands:
         raise Unavailable(what="The record, which others keep changing,")
 
     def _forward(
-        self, caller: Caller, service: str, dry_run: bool = False, effects: Effects | None = None
+        self, caller: Caller, service: str, run: Run, dry_run: bool = False, effects: Effects | None = None
     ) -> Callable[[UnitOfWork, Command[Any]], Any]:
+        """What `tx.call` does: a command of the same service joins the work, one of another service goes where that runs."""
+
         async def forward(work: UnitOfWork, command: Command[Any]) -> Any:
             handler = HANDLERS[type(command)]
             if handler.entity.split(".")[0] == service:
                 return await handler.run(command, work)
-            # another service: its own transaction, and arguments that have been through the wire, as if it were elsewhere
-            sent = msgspec.json.decode(msgspec.json.encode(command), type=type(command))
-            admitted = await self._host.admit(caller, handler.entity.split(".")[0], True)
-            cause = caller.cause(work.cause.correlation, work.cause.causation)
-            inner = None if effects is None else Effects()
-            answer, _ = await self.run(admitted, sent, cause=cause, dry_run=dry_run, effects=inner)
-            if effects is not None and inner is not None:
-                effects.include(inner)
-            return answer
+            given, _ = await self._calls.call(
+                caller,
+                command,
+                key=partial(run.key, command),
+                correlation=work.cause.correlation,
+                causation=work.cause.causation,
+                dry_run=dry_run,
+                effects=effects,
+            )
+            return given
 
         return forward
 

@@ -147,10 +147,18 @@ ALTER TABLE nexus_control.operator ADD COLUMN IF NOT EXISTS kept_in text NOT NUL
 
 ALTER TABLE nexus_control.operator ADD COLUMN IF NOT EXISTS kept_in text NOT NULL DEFAULT '';
 
+-- Processes that speak for callers to each other: a statement of one is believed under the key that is kept here, until then.
+CREATE TABLE IF NOT EXISTS nexus_control.process (
+    id uuid CONSTRAINT pk_process PRIMARY KEY,
+    name text NOT NULL,
+    public_key bytea NOT NULL,  -- Ed25519
+    believed_until timestamptz NOT NULL
+);
+
 -- The runtime's login role reads and writes rows; it neither owns nor alters anything.
 REVOKE ALL ON SCHEMA nexus_control FROM PUBLIC;
 GRANT USAGE ON SCHEMA nexus_control TO nexus_app;
-GRANT SELECT ON TABLE nexus_control.cell, nexus_control.operator, nexus_control.relocation TO nexus_app;
+GRANT SELECT ON TABLE nexus_control.cell, nexus_control.operator, nexus_control.process, nexus_control.relocation TO nexus_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE nexus_control.tenant, nexus_control.tenant_host, nexus_control.tenant_feature,
     nexus_control.standby, nexus_control.tenant_limit, nexus_control.usage TO nexus_app;
 GRANT SELECT, INSERT ON TABLE nexus_control.tenant_change TO nexus_app;

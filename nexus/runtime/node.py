@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from nexus.config import Settings
-from nexus.core.message import Command, Envelope, Reaction
-from nexus.core.problem import Unavailable
+from nexus.core.ids import uuid7
+from nexus.core.message import HANDLERS, Command, Envelope, Reaction
+from nexus.core.problem import ServiceUnavailable, Unavailable
 from nexus.core.service import Service, installed
 from nexus.core.trace import TRACE
 from nexus.core.tx import Actor
@@ -22,6 +24,7 @@ from nexus.engines.oltp import Unavailable as Away
 from nexus.links import links
 from nexus.runtime.admission import Admission, TenantMoving
 from nexus.runtime.backup import Backups
+from nexus.runtime.call import Calls, Run, Sent, answer, in_process, nowhere
 from nexus.runtime.cells import Cells
 from nexus.runtime.commands import Commands
 from nexus.runtime.deadletters import DeadLetters
@@ -66,7 +69,8 @@ class Node:
         self.moves = Moves(cells, self.services, self.directory, self.migrator)
         self.backups = Backups(cells, self.services, self.directory, self.migrator)
         self.admission = Admission(self.directory, self.migrator, self.services)
-        self.commands = Commands(self, self._committed)
+        self.calls = Calls(in_process(self.answer), nowhere(), self.here.__contains__, settings.call_seconds)
+        self.commands = Commands(self, self._committed, self.calls)
         self.rest = Rest(self, self.services.values())
         self.operations = Operations(self.rest, self, self.services.values())
         self.logs = {name: EmbeddedEventLog(cell.oltp) for name, cell in cells.items()}
@@ -131,8 +135,27 @@ class Node:
         effects: Effects | None = None,
         encode: Callable[[Any], Outcome] | None = None,
     ) -> tuple[Any, Outcome | None]:
-        """Run a command for a caller."""
-        return await self.commands.run(caller, command, key=key, cause=cause, dry_run=dry_run, effects=effects, encode=encode)
+        """Run a command for a caller, in the process of its service."""
+        needs = HANDLERS[type(command)].needs
+        if needs.partition(".")[0] in self.here:
+            return await self.commands.run(caller, command, key=key, cause=cause, dry_run=dry_run, effects=effects, encode=encode)
+        if caller.rights is not None:
+            caller.rights.need(needs)
+        run, given = Run.of(str(uuid7())), cause or caller.cause()
+        answer, replayed = await self.calls.call(
+            caller,
+            command,
+            key=lambda arguments: key or run.key(command, arguments),
+            correlation=given.correlation,
+            causation=given.causation,
+            dry_run=dry_run,
+            effects=effects,
+        )
+        return answer, None if encode is None else replace(encode(answer), replayed=replayed)
+
+    async def answer(self, caller: Caller, sent: Sent) -> bytes:
+        """Answer a call of another service, for a caller that is known here."""
+        return await answer(self, caller, sent)
 
     def on_commit(self, watcher: Callable[[UnitOfWork], None]) -> None:
         """Tell somebody of every unit of work that this process commits."""
@@ -173,8 +196,8 @@ class Node:
             await self.commands.react(caller, reaction, envelope)
         except PermissionDenied as error:
             raise _waiting(await self.refusal(caller, error)) from error
-        except TenantMoving as moving:  # what the reaction called
-            raise _waiting(moving) from moving
+        except (TenantMoving, ServiceUnavailable) as away:  # what the reaction called
+            raise _waiting(away) from away
 
     async def _admitted(self, record: TenantRecord, service: str) -> Caller:
         """The system in a tenant, at the versions of this code. Also while it begins to move: what it was told before is settled first."""
@@ -194,7 +217,10 @@ class Node:
             caller = await self.admit(self.system(record), timer.command.split(".")[0], True)
         except TenantMoving:
             raise Postponed(5.0) from None
-        await self.commands.at_its_time(caller, command, timer.id, caller.cause(timer.correlation, str(timer.id)))
+        try:
+            await self.commands.at_its_time(caller, command, timer.id, caller.cause(timer.correlation, str(timer.id)))
+        except ServiceUnavailable as away:  # what the command called
+            raise Away(away.detail) from away
 
     def hears_of_events(self) -> bool:
         """Whether something of this process tells the logs how far they reach."""
@@ -265,5 +291,5 @@ class Node:
 
 
 def _waiting(error: Exception) -> Exception:
-    """A reaction of a tenant that moves waits as for a database that is away, without counting as a failure."""
-    return Away(error.detail) if isinstance(error, TenantMoving) else error
+    """A reaction whose tenant moves, or that calls who is away, waits as for a database that is away: it is no failure of its own."""
+    return Away(error.detail) if isinstance(error, TenantMoving | ServiceUnavailable) else error

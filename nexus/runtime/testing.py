@@ -20,7 +20,7 @@ from nexus.core.ids import uuid7
 from nexus.core.message import ANSWERS, REACTIONS, Command, Envelope, Event, Query
 from nexus.core.service import Service
 from nexus.core.tx import Actor, Tenant
-from nexus.engines.oltp import Oltp, Statement
+from nexus.engines.oltp import Oltp, PermissionDenied, Statement
 from nexus.runtime.app import App
 from nexus.runtime.commands import Commands
 from nexus.runtime.timers import Timer, command_of
@@ -64,6 +64,9 @@ class _Process:
     async def admit(self, caller: Caller, service: str, writes: bool) -> Caller:
         """All tables are there, and nobody moves them."""
         return caller
+
+    async def refusal(self, caller: Caller, error: PermissionDenied) -> Exception:
+        return error
 
     async def run(self, caller: Caller, command: Command[Any], **how: Any) -> tuple[Any, Outcome | None]:
         return await self.commands.run(caller, command, **how)

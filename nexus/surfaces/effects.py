@@ -52,6 +52,12 @@ class Later(msgspec.Struct, kw_only=True):
     due_at: dt.datetime
 
 
+class _Body(msgspec.Struct):
+    changes: list[Change]
+    events: list[Told]
+    scheduled: list[Later]
+
+
 class Effects:
     """What one dry run would do, collected while it does it."""
 
@@ -59,6 +65,15 @@ class Effects:
         self._changes: dict[tuple[str, UUID], Change] = {}
         self._events: dict[tuple[str, UUID], Told] = {}
         self._later: list[Later] = []
+
+    @classmethod
+    def of(cls, body: bytes) -> Effects:
+        """What `body` says."""
+        read, made = msgspec.json.decode(body, type=_Body), cls()
+        made._changes = {(change.entity, change.id): change for change in read.changes}
+        made._events = {(told.topic, told.subject): told for told in read.events}
+        made._later = read.scheduled
+        return made
 
     def clear(self) -> None:
         """Begin again: the work was in another's way."""

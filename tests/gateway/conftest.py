@@ -13,13 +13,14 @@ import uvicorn
 
 from nexus.config import Settings
 from nexus.gateway.routes import Gateway
+from nexus.gateway.tunnel import tunnel_to
 from nexus.process import configuration
 from nexus.runtime.app import App
 
 Answer = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """A server within a test: nobody's signals are its own."""
 
     def capture_signals(self) -> Any:
@@ -27,15 +28,15 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncGenerator[tuple[str, uvicorn.Server]]:
+async def served(app: Any, tunnel: Any = None) -> AsyncGenerator[tuple[str, uvicorn.Server]]:
     """The address of an application on a free port, and its server."""
     config = (
-        configuration(Settings(), app)
+        configuration(Settings(), app, tunnel=tunnel)
         if isinstance(app, App)
         else uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=2)
     )
     config.port = 0
-    server = _Server(config)
+    server = QuietServer(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.005)
@@ -64,7 +65,7 @@ class Front:
 async def fronted(url: str, patience: float = 5.0) -> AsyncGenerator[Front]:
     gateway = Gateway({"crm": url, "control": url}, patience=patience)
     async with (
-        served(App(None, None, gateway.pages(), body_limit=1 << 20)) as (front, server),
+        served(App(None, None, gateway.pages(), body_limit=1 << 20), tunnel_to(gateway)) as (front, server),
         httpx.AsyncClient(base_url=front, timeout=20) as client,
     ):
         yield Front(client, gateway, server)

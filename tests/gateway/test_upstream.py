@@ -175,7 +175,7 @@ async def test_who_does_not_answer_in_time_is_named(front: Make) -> None:
     answer = await one.client.get("/api/v1/crm/leads")
 
     assert answer.status_code == 504
-    assert answer.json()["detail"] == "The service crm has not answered within 0.2 seconds."
+    assert answer.json()["detail"] == "The service crm has not answered within 0.2 seconds; a write may have happened."
 
 
 async def test_an_idle_connection_that_was_closed_is_replaced(front: Make) -> None:

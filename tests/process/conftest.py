@@ -78,6 +78,7 @@ class Nexus:
     port: int
     prefix: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
+    cwd: Path = ROOT
     token: str = ""
     """The key of the business that a fixture has activated."""
     log: Path = field(init=False)
@@ -112,7 +113,7 @@ class Nexus:
             return subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", "nexus", *(arguments or ("up",))],
                 env=self.environment(**environment),
-                cwd=ROOT,
+                cwd=self.cwd,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

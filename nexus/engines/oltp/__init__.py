@@ -25,10 +25,13 @@ Errors:
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 __all__ = [
+    "DEPTH",
+    "DEPTHS",
     "Arg",
     "Call",
     "Cancelled",
@@ -50,6 +53,11 @@ __all__ = [
     "Unavailable",
     "UniqueViolation",
 ]
+
+DEPTHS: Final = 4
+DEPTH: Final[ContextVar[int]] = ContextVar("nexus_oltp_depth", default=0)
+"""How many transactions wait for what is done here. Those of each depth up to DEPTHS have connections of their own, so that none waits for one that is held by
+who waits for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

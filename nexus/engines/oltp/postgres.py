@@ -7,7 +7,7 @@ from typing import Self
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from nexus.engines.oltp import Call, DatabaseError, Oltp, Result, Row, Timeout, Unavailable
+from nexus.engines.oltp import DEPTH, DEPTHS, Call, DatabaseError, Oltp, Result, Row, Timeout, Unavailable
 from nexus.engines.oltp import Lane as LaneName
 from nexus.engines.oltp.cursor import stream
 from nexus.engines.oltp.lane import Lane
@@ -39,7 +39,8 @@ class Postgres(Oltp):
         self._together = Together(self._shared)
         self._lanes = {"fast": self._fast, "write": self._write, "slow": self._slow}
         self._cursors = Leases(_conninfo(url, "stream", settings.slow_limit), slow, settings, self.stats)
-        self._leases = Leases(_conninfo(url, "tx", settings.transaction_limit), transactions, settings, self.stats)
+        leased = _conninfo(url, "tx", settings.transaction_limit)
+        self._leases = [Leases(leased, transactions, settings, self.stats) for _ in range(DEPTHS)]
 
     @classmethod
     async def open(
@@ -97,12 +98,13 @@ class Postgres(Oltp):
 
     def transaction(self, schema: str | None, *, timeout: float | None = None) -> PipelinedTransaction:
         """Lease a connection for a transaction of several round trips."""
-        return PipelinedTransaction(self._leases, schema, timeout, self._settings.patience if timeout is None else timeout)
+        return PipelinedTransaction(self._leases[DEPTH.get()], schema, timeout, self._settings.patience if timeout is None else timeout)
 
     async def close(self) -> None:
         """End the connections; calls in flight get Unavailable."""
         await self._together.close()
-        self._leases.close()
+        for leases in self._leases:
+            leases.close()
         self._cursors.close()
         for lane in self._lanes.values():
             await lane.close()
