@@ -111,7 +111,8 @@ async def test_what_is_being_answered_is_answered_when_the_server_ends(running: 
         made = await call
         await stopping
 
-    assert (made.name, late.value.code()) == ("Ann", Code.UNAVAILABLE)
+    assert made.name == "Ann"
+    assert late.value.code() in (Code.UNAVAILABLE, Code.CANCELLED)  # one that comes at that very moment is begun and given up
     assert await running.tenant.count(Contact) == 1
 
 
