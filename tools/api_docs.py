@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nexus.core.service import installed
+from nexus.core.service import Service, installed
 from nexus.gateway.pages.documents import api_document
 from nexus.gateway.pages.reference_operation import curl
 from nexus.gateway.pages.reference_schema import beyond, resolve
+from nexus.surfaces.live.schemas import path_of
+from nexus.surfaces.live.topics import topics_of
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "api"
 Schema = dict[str, Any]
@@ -88,6 +90,20 @@ def tag_lines(document: Schema, tag: Schema) -> Iterator[str]:
         yield from operation_lines(document, path, method, one)
 
 
+def event_lines(services: list[Service]) -> Iterator[str]:
+    """Every topic of some services."""
+    yield "# Events\n"
+    yield "What can be heard over [the live surface](../surfaces/live.md). In a pattern `*` is the business; the schema is served at the path in the last column.\n"
+    for service in services:
+        yield f"## {service.title}\n"
+        yield "| Topic | What it says | Needs | Schema |"
+        yield "|---|---|---|---|"
+        for topic in topics_of([service]).values():
+            schemas = ", ".join(f"`{path_of(topic, version)}`" for version in topic.versions)
+            yield f"| `{topic.pattern}` | {topic.summary} | `{topic.needs}` | {schemas} |"
+        yield ""
+
+
 def pages() -> dict[str, str]:
     """Every page by its file name."""
     services = installed()
@@ -100,6 +116,8 @@ def pages() -> dict[str, str]:
         listed.append(f"* [{title}]({name}.md): {count} operations")
         body = [f"# {title}\n", *(line for tag in document["tags"] for line in tag_lines(document, tag))]
         found[f"{name}.md"] = "\n".join(body).rstrip() + "\n"
+    found["events.md"] = "\n".join(event_lines(list(services.values()))).rstrip() + "\n"
+    listed.append("* [Events](events.md): what can be heard")
     introduction = api_document({}, "control")["info"]["description"]
     text = "These pages are written by `python -m tools.api_docs` from the declarations; the same, to search and to try, is at `/docs` of a running installation."
     found["README.md"] = "\n".join(["# The API\n", f"{text}\n", f"{introduction}\n", *listed]) + "\n"

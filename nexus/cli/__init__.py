@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nexus import __version__
-from nexus.cli import activate, audit, backup, doctor, events, graphql, migrate, move, new, openapi, tenants, up
+from nexus.cli import activate, asyncapi, audit, backup, doctor, events, graphql, migrate, move, new, openapi, tenants, up
 
 app = typer.Typer(
     name="nexus", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="NEXUS Business Operating System."
@@ -38,6 +38,7 @@ doctor.register(app)
 new.register(app)
 openapi.register(app)
 graphql.register(app)
+asyncapi.register(app)
 audit.register(app)
 backup.register(app)
 move.register(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from html import escape
 from typing import Any, Protocol
@@ -13,12 +14,16 @@ import msgspec
 from nexus.activation.openapi import control_part
 from nexus.core.problem import FieldError, Invalid, NotFound, Problem
 from nexus.core.service import Service
-from nexus.gateway.pages.answers import html, json, only, wants_html
+from nexus.gateway.pages.answers import html, json, kept, only, wants_html
 from nexus.gateway.pages.frame import page
+from nexus.surfaces.live.asyncapi import asyncapi
+from nexus.surfaces.live.schemas import event_schema
+from nexus.surfaces.live.topics import Topic, topics_of
 from nexus.surfaces.openapi import document, problems
 from nexus.surfaces.rest.message import Response
 
 CONTROL = "control"
+_EVENTS = "\0events"
 
 
 class Asked(Protocol):
@@ -42,8 +47,10 @@ def api_document(services: Mapping[str, Service], name: str | None = None) -> di
 class Documents:
     """The machine's side of the documentation; each document is made when it is first asked for, and kept."""
 
-    def __init__(self, services: Mapping[str, Service]) -> None:
+    def __init__(self, services: Mapping[str, Service], url: str = "http://127.0.0.1:8080") -> None:
+        """`url` is where callers reach this installation."""
         self._services = services
+        self._url = url
         self._made: dict[str | None, bytes] = {}
         self._making = asyncio.Lock()
 
@@ -60,6 +67,32 @@ class Documents:
             if name not in self._made:
                 self._made[name] = await asyncio.to_thread(lambda: msgspec.json.encode(api_document(self._services, name)))
         return self._made[name]
+
+    async def asyncapi(self, raw: Asked) -> Response:
+        """`/asyncapi.json`: what can be heard."""
+        only(raw.method, "GET", "HEAD")
+        if raw.query:
+            raise Invalid.of(
+                FieldError(raw.query.partition(b"=")[0].decode("ascii", "replace")[:80], "is not a parameter here; there are none")
+            )
+        async with self._making:
+            if _EVENTS not in self._made:
+                made = await asyncio.to_thread(lambda: msgspec.json.encode(asyncapi(self._services.values(), url=self._url)))
+                self._made[_EVENTS] = made
+        return json(self._made[_EVENTS], raw.headers)
+
+    async def event_schema(self, raw: Asked) -> Response:
+        """`/schemas/events/{topic}/{version}.json`, such as `/schemas/events/crm.deal.won/1.json`. NotFound (404)."""
+        only(raw.method, "GET", "HEAD")
+        name, _, version = raw.path.removeprefix("/schemas/events/").removesuffix(".json").partition("/")
+        topic = self._topics.get(name)
+        if topic is None or not raw.path.endswith(".json") or version not in map(str, topic.versions):
+            raise NotFound(kind="schema of an event", id=raw.path.removeprefix("/schemas/events/"))
+        return kept(msgspec.json.encode(event_schema(topic, int(version))), b"application/schema+json", raw.headers)
+
+    @functools.cached_property
+    def _topics(self) -> dict[str, Topic]:
+        return topics_of(self._services.values())
 
     async def problem(self, raw: Asked) -> Response:
         """`/problems/{code}`: what a refusal means; `/problems` has all of them."""

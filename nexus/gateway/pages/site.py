@@ -14,7 +14,8 @@ from nexus.surfaces.rest.message import Response
 
 def site_pages(node: Node, control: Control) -> Mounted:
     """The pages of this installation; a path that ends in `/*` is a prefix."""
-    documents = Documents(node.services)
+    settings = node.settings
+    documents = Documents(node.services, settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}")
     reference = Reference(documents)
 
     async def assets(raw: Raw) -> Response:
@@ -26,6 +27,8 @@ def site_pages(node: Node, control: Control) -> Mounted:
         ("/docs", reference),
         ("/docs/*", reference),
         ("/openapi.json", documents.openapi),
+        ("/asyncapi.json", documents.asyncapi),
+        ("/schemas/events/*", documents.event_schema),
         ("/problems", documents.problem),
         ("/problems/*", documents.problem),
         ("/assets/*", assets),

@@ -8,6 +8,9 @@ hub.py            who subscribes, from where, and for how long they may
 problems.py       why a subscription does not begin, and why one ends
 sse.py            /api/v1/stream
 sockets.py        /ws
+messages.py       what is said over it
+schemas.py        every version of every event as JSON Schema
+asyncapi.py       the AsyncAPI document
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import asyncio
 import functools
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -21,12 +21,27 @@ from nexus.engines.oltp import Unavailable as Away
 from nexus.surfaces.calling import Caller
 from nexus.surfaces.live.checks import LiveEvent
 from nexus.surfaces.live.hub import Live
+from nexus.surfaces.live.messages import (
+    Ack,
+    Auth,
+    Ended,
+    Heartbeat,
+    Mistake,
+    Ping,
+    Pong,
+    Ready,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+    asked,
+)
 from nexus.surfaces.live.problems import Gap, GoingAway
 from nexus.surfaces.live.subscription import Subscription
 from nexus.surfaces.sockets import GOING_AWAY, TOO_BIG, UNSUPPORTED, Gone, Socket, body_of
 from nexus.surfaces.wire import decode
 
-__all__ = ["MESSAGES", "LiveSockets"]
+__all__ = ["LiveSockets"]
 
 SPOKEN: Final = "nexus.live.v1"
 TOKEN: Final = "nexus.token."  # noqa: S105 - the name of the subprotocol that carries one
@@ -36,51 +51,6 @@ MOST_MISTAKES: Final = 20
 """Messages that make no sense, after which the socket ends."""
 PATIENCE: Final = 10.0
 """Seconds in which a client that has not said who it is must do so."""
-
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-
-
-class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
-    pass
-
-
-class Auth(_Message, frozen=True, tag="auth"):
-    """Who I am; the first message where the handshake did not say so."""
-
-    token: Annotated[str, msgspec.Meta(max_length=200)]
-
-
-class Subscribe(_Message, frozen=True, tag="subscribe"):
-    """Tell me of these topics under this name, from now on or after a position."""
-
-    id: Name
-    topics: Annotated[list[str], msgspec.Meta(min_length=1, max_length=50)]
-    after: str | None = None
-    window: Annotated[int, msgspec.Meta(ge=1, le=1_000)] | None = None
-    """Send at most so many events that I have not acknowledged; without it, as fast as I read."""
-
-
-class Unsubscribe(_Message, frozen=True, tag="unsubscribe"):
-    """No more of this."""
-
-    id: Name
-
-
-class Ack(_Message, frozen=True, tag="ack"):
-    """I have handled everything up to this position."""
-
-    id: Name
-    position: Annotated[str, msgspec.Meta(max_length=100)]
-
-
-class Ping(_Message, frozen=True, tag="ping"):
-    """Are you there?"""
-
-    id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
-
-
-MESSAGES: Final[tuple[type[_Message], ...]] = (Auth, Subscribe, Unsubscribe, Ack, Ping)
-_decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Auth | Subscribe | Unsubscribe | Ack | Ping)
 
 
 class LiveSockets:
@@ -136,7 +106,7 @@ def _read(said: str | bytes) -> Any:
     if len(text) > LARGEST:
         raise TooLarge(what="The message", limit=f"{LARGEST:,} bytes")
     try:
-        return decode(_decoder, text)
+        return decode(asked, text)
     except Malformed as error:
         raise Malformed(reason=error.detail.replace("The body", "The message")) from None
 
@@ -176,7 +146,7 @@ class _Session:
 
     async def serve(self) -> None:
         """Answer messages until the socket ends."""
-        await self._say({"type": "ready", "tenant": self._caller.tenant.id, "heartbeat": self._heartbeat})
+        await self._say(Ready(tenant=self._caller.tenant.id, heartbeat=self._heartbeat))
         try:
             while True:
                 await self._hear(await self._socket.receive())
@@ -204,7 +174,7 @@ class _Session:
     async def _mistaken(self, said: str, problem: Problem) -> None:
         """Tell what is wrong with a message; whoever goes on so is sent away."""
         self._mistakes += 1
-        await self._say({"type": "error", "id": _name_in(said), "problem": body_of(problem, self._socket.correlation)})
+        await self._say(Mistake(id=_name_in(said), problem=body_of(problem, self._socket.correlation)))
         if self._mistakes >= MOST_MISTAKES:
             raise Malformed(reason=f"{MOST_MISTAKES} messages in a row made no sense.")
 
@@ -220,7 +190,7 @@ class _Session:
                         FieldError("position", "is none that waits to be acknowledged; only a subscription with a window waits")
                     )
             case Ping():
-                await self._say({"type": "pong", "id": message.id})
+                await self._say(Pong(id=message.id))
             case _:
                 raise Invalid.of(FieldError("type", "auth is the first message, and only where the handshake did not say who it is"))
 
@@ -237,15 +207,14 @@ class _Session:
         subscription = await self._live.subscribe(self._caller, message.topics, message.after, self._renew)
         subscription.on_end = self._ended
         following = self._following[message.id] = _Following(subscription, message.window)
-        position = subscription.position
-        await self._say({"type": "subscribed", "id": message.id, "topics": subscription.topics, "position": position})
+        await self._say(Subscribed(id=message.id, topics=list(subscription.topics), position=subscription.position))
         following.task = asyncio.create_task(self._tell(message.id, following))
 
     async def _unsubscribe(self, following: _Following, id: str) -> None:
         following.subscription.close()
         await end([following.task] if following.task is not None else [])
         self._following.pop(id, None)
-        await self._say({"type": "unsubscribed", "id": id, "position": following.subscription.position})
+        await self._say(Unsubscribed(id=id, position=following.subscription.position))
 
     async def _tell(self, id: str, following: _Following) -> None:
         subscription = following.subscription
@@ -255,10 +224,10 @@ class _Session:
                 for event in events:
                     await self._send(id, following, event)
                 if not events:
-                    await self._say({"type": "heartbeat", "id": id, "position": subscription.position})
+                    await self._say(Heartbeat(id=id, position=subscription.position))
         except Gap as why:
             self._following.pop(id, None)
-            await self._say({"type": "ended", "id": id, "problem": body_of(why, self._socket.correlation)})
+            await self._say(Ended(id=id, problem=body_of(why, self._socket.correlation)))
         except Problem as why:
             self._ended(why)
         except (Away, Timeout):
@@ -285,7 +254,7 @@ class _Session:
         else:
             await self._socket.refuse(why)
 
-    async def _say(self, message: dict[str, Any]) -> None:
+    async def _say(self, message: msgspec.Struct) -> None:
         await self._socket.send(msgspec.json.encode(message).decode())
 
 

@@ -26,11 +26,11 @@ _REST: Final = (">", "**")
 _TENANT: Final = 2
 """The segment that is the tenant: nexus.crm.{tenant}.deal.won."""
 _DERIVED: Final = {
-    "created": "A new {title}.",
-    "updated": "A {title} was changed; `changed` of the envelope names the fields.",
-    "archived": "A {title} was put out of sight.",
-    "restored": "A {title} that was archived is back.",
-    "deleted": "A {title} is gone; the event says what it was.",
+    "created": "There is a new {title}.",
+    "updated": "The {title} was changed; `changed` of the envelope names the fields.",
+    "archived": "The {title} was put out of sight.",
+    "restored": "The {title} that was archived is back.",
+    "deleted": "The {title} is gone; the event says what it was.",
 }
 
 
