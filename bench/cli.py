@@ -15,6 +15,7 @@ from bench.counts import Count, counts
 from bench.ground import Ground
 from bench.jobs import JOBS, Job, Requests
 from bench.limit import Limit, Pgbench, script_of
+from bench.live import Live
 from bench.load import has_wrk
 from bench.measure import Round, Rounds, one_round
 from bench.others import Others, at_half
@@ -59,6 +60,8 @@ class Run:
             )
         if not self.options.only:
             found += await Others(self.nexus, self.ground, self.options.quick).run()
+        if not self.options.only or "live" in self.options.only.split(","):
+            found += await Live(self.nexus, self.ground, self.options.quick).run()
         table(measured)
         others(found)
         demands([*self.demands, *(wanted for one in found if (wanted := one.demand()))])
@@ -133,7 +136,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3, help="of each round")
     parser.add_argument("--contacts", type=int, default=100_000)
     parser.add_argument("--tenants", type=int, help="other businesses in the cell (20), or how many to make (500)")
-    parser.add_argument("--only", default="", help="first words of jobs, with commas: get,list")
+    parser.add_argument("--only", default="", help="first words of jobs, with commas: get,list,live")
     parser.add_argument("--no-naive", action="store_true")
     parser.add_argument("--folder", help="where the database lies (a real disk, reachable for nobody where you are root)")
     options = parser.parse_args()

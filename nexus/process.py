@@ -7,6 +7,7 @@ import fcntl
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import time
@@ -15,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 import uvicorn
@@ -46,6 +47,10 @@ from nexus.targets import EVERY, TARGETS, Target, pages, sockets, target_of
 
 if TYPE_CHECKING:
     from nexus.surfaces.grpc.server import Server
+
+
+MOST_FILES: Final = 65_536
+"""Open files that a process asks for at most."""
 
 
 class AlreadyRunning(Exception):
@@ -122,6 +127,14 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), backlog=2048)
     except OSError as error:
         raise PortTaken(f"Port {settings.port} of {settings.host} cannot be used: {error.strerror}. Set NEXUS_PORT to another.") from None
+
+
+def _many_connections() -> None:
+    """As many open files as we may have: each connection is one, and what a shell gives at first ends at a thousand."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 @asynccontextmanager
@@ -201,6 +214,7 @@ async def serve(settings: Settings, say: Callable[[Ready], None], target: str = 
 
 async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, traces: Tracing) -> None:
     began = time.monotonic()
+    _many_connections()
     what = target_of(target, service_names())
     with only_one(settings) as running_at:
         listening = _listen(settings)
