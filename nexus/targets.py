@@ -12,13 +12,15 @@ from typing import Final
 from nexus.activation.control import Control
 from nexus.gateway.agents import PATH as AGENTS
 from nexus.gateway.agents import AgentsPage
-from nexus.gateway.graphql import graphql_pages
+from nexus.gateway.graphql import graphql_of, graphql_pages
 from nexus.gateway.pages import site_pages
 from nexus.runtime.app import Mounted
 from nexus.runtime.databases import passwords
 from nexus.runtime.health import health_pages
 from nexus.runtime.node import Node
 from nexus.runtime.telemetry import Telemetry, metrics_page
+from nexus.surfaces.graphql.http import Web
+from nexus.surfaces.graphql.sockets import GraphSockets
 from nexus.surfaces.live.sockets import LiveSockets
 from nexus.surfaces.live.sse import Stream
 from nexus.surfaces.sockets import SocketEndpoint
@@ -77,11 +79,19 @@ def target_of(name: str, services: Iterable[str]) -> Target:
 STREAM: Final = "/api/v1/stream"
 
 
+def _graphql(target: Target, node: Node) -> Web:
+    """The graph of the services that run here; where no process plans over the services apart, it is read where they are controlled."""
+    return graphql_of(node, target.runs(node.services) if target.services else node.services)
+
+
 def sockets(target: Target, node: Node) -> Mapping[str, SocketEndpoint]:
     """Every WebSocket, by its path."""
-    if not target.controls:
-        return {}
-    return {"/ws": LiveSockets(node.live, node.authenticate, node.settings.heartbeat)}
+    found: dict[str, SocketEndpoint] = {}
+    if target.services or target.controls:
+        found["/graphql"] = GraphSockets(_graphql(target, node))
+    if target.controls:
+        found["/ws"] = LiveSockets(node.live, node.authenticate, node.settings.heartbeat)
+    return found
 
 
 def agents_page(node: Node) -> AgentsPage:
@@ -93,8 +103,8 @@ def agents_page(node: Node) -> AgentsPage:
 def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) -> Mounted:
     """Every endpoint of a process that has databases, outside the derived API; a path that ends in `/*` is a prefix."""
     served: Mounted = [*health_pages(node), ("/metrics", metrics_page(telemetry, node))]
-    if target.services or target.controls:  # where no process plans over the services apart, their graph is read where they are controlled
-        served += graphql_pages(node, target.runs(node.services) if target.services else node.services)
+    if target.services or target.controls:
+        served += graphql_pages(_graphql(target, node))
     if target.controls:
         served += [*control.pages(), *site_pages(node, control)]
         served.append((STREAM, Stream(node.live, node.authenticate, node.settings.heartbeat)))

@@ -10,7 +10,7 @@ from nexus.runtime.node import Node
 from nexus.surfaces.graphql.http import Parts, Web
 from nexus.surfaces.graphql.limits import Limits
 
-__all__ = ["graphql_pages", "limits_of"]
+__all__ = ["graphql_of", "graphql_pages", "limits_of"]
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -28,7 +28,7 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def graphql_pages(node: Node, services: Collection[str]) -> Mounted:
+def graphql_of(node: Node, services: Collection[str]) -> Web:
     """The endpoints of GraphQL for those services that run here."""
     parts = Parts(
         services={name: service for name, service in node.services.items() if name in services},
@@ -37,6 +37,12 @@ def graphql_pages(node: Node, services: Collection[str]) -> Mounted:
         gate=node,
         authenticate=node.authenticate,
         limits=limits_of(node.settings),
+        live=node.live,
+        heartbeat=node.settings.heartbeat,
     )
-    web = Web(parts)
+    return Web(parts)
+
+
+def graphql_pages(web: Web) -> Mounted:
+    """The pages of GraphQL."""
     return [("/graphql", web), ("/graphql/*", web)]

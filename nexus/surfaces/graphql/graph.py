@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nexus.core.service import Service
 from nexus.links import links
-from nexus.surfaces.graphql import changes, federation, problems, reports
+from nexus.surfaces.graphql import changes, events, federation, problems, reports
 from nexus.surfaces.graphql.model import Graph, Kind
 from nexus.surfaces.graphql.records import Records, shared
 from nexus.surfaces.graphql.values import SCALARS
@@ -32,6 +32,7 @@ def graph_of(services: Sequence[Service], operations: Operations, *, federated: 
     for service in services:
         reports.add(graph, service)
         changes.add(graph, service, operations)
+        events.add(graph, service)
     if federated:
         federation.add(graph)
     return graph

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl
@@ -16,10 +17,13 @@ from nexus.core.service import Service
 from nexus.engines.oltp import Timeout, Unavailable
 from nexus.surfaces.calling import Caller, Gate, Host
 from nexus.surfaces.graphql.limits import Limits
+from nexus.surfaces.live import GoingAway, Live
+from nexus.surfaces.live.sse import FAREWELL, LINGER
 from nexus.surfaces.operations import Operations
 from nexus.surfaces.rest.message import Response
 
 if TYPE_CHECKING:
+    from nexus.surfaces.graphql.listening import Listening
     from nexus.surfaces.graphql.persisted import Persisted
     from nexus.surfaces.graphql.service import Answered, Asked, Endpoint
 
@@ -27,6 +31,7 @@ __all__ = ["Raw", "Web"]
 
 JSON: Final = "application/json"
 GRAPHQL: Final = "application/graphql-response+json"
+_COMPLETE: Final = b"event: complete\ndata:\n\n"
 BODY: Final = 1024 * 1024
 """Bytes of a request: a document and its variables."""
 
@@ -74,6 +79,9 @@ class Parts:
     gate: Gate | None
     authenticate: Callable[[str], Awaitable[Caller]]
     limits: Limits
+    live: Live | None = None
+    heartbeat: float = 20.0
+    """Seconds after which a sign of life goes over a stream on which nothing happens."""
 
 
 class Web:
@@ -105,19 +113,64 @@ class Web:
         if self._persisted is None:
             self._persisted = Persisted(read_list(limits.listed) if limits.listed else {}, only=limits.only_listed)
         services = [parts.services[name]] if name else list(parts.services.values())
-        return Endpoint(services, parts.operations, parts.host, parts.gate, limits, federated=bool(name))
+        return Endpoint(services, parts.operations, parts.host, parts.gate, limits, federated=bool(name), live=parts.live)
 
     async def __call__(self, raw: Raw) -> Response:
         """Answer a request."""
-        media = accepted(raw.headers.get(b"accept", b"").decode("latin-1"))
+        accept = raw.headers.get(b"accept", b"").decode("latin-1")
+        media = JSON if streams(accept) else accepted(accept)
         try:
             if media is None:
                 raise Unacceptable(offered=f"{JSON} and {GRAPHQL}")
+            if streams(accept):
+                return await self._streamed(raw)
             return _response(await self._answer(raw), media)
         except Problem as error:
             return _problem(error, media or JSON)
         except (Unavailable, Timeout):
             return _problem(Away(what="The database"), media or JSON)
+
+    async def authenticate(self, token: str) -> Caller:
+        """The caller that a token stands for."""
+        return await self._parts.authenticate(token)
+
+    async def over_stream(
+        self,
+        caller: Caller,
+        name: str,
+        payload: Mapping[str, Any],
+        correlation: str,
+        renew: Callable[[], Awaitable[Caller]],
+        reads: bool = False,
+    ) -> bytes | Listening:
+        """A request that came over a stream: a response, or a subscription. Raises the Problem that refuses it."""
+        from nexus.surfaces.graphql.refusals import Refused
+        from nexus.surfaces.graphql.service import refusal
+
+        endpoint = await self.endpoint(name)
+        try:
+            asked, _ = self._asked(payload, None, correlation)
+            listening = await endpoint.listen(caller, asked, renew)
+            return listening if listening is not None else (await endpoint.answer(caller, asked, reads=reads)).body
+        except Refused as refused:
+            return refusal(refused).body
+
+    def errors(self, error: Problem) -> list[dict[str, Any]]:
+        """A refusal as errors."""
+        from nexus.surfaces.graphql.refusals import error_of
+
+        return [error_of(error)]
+
+    async def _streamed(self, raw: Raw) -> Response:
+        """GraphQL over server-sent events, in the mode of distinct connections."""
+        token = raw.token()
+        caller = await self._parts.authenticate(token)
+        given = _from_query(raw.query) if raw.method != "POST" else await _from_body(raw)
+        renew = functools.partial(self._parts.authenticate, token)
+        name = raw.path.removeprefix("/graphql").strip("/")
+        found = await self.over_stream(caller, name, given, raw.correlation, renew, reads=raw.method != "POST")
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+        return Response(200, b"", headers, stream=_once(found) if isinstance(found, bytes) else _told(found, self._parts.heartbeat))
 
     async def _answer(self, raw: Raw) -> Answered:
         from nexus.surfaces.graphql.refusals import Refused
@@ -129,7 +182,7 @@ class Web:
         endpoint = await self.endpoint(raw.path.removeprefix("/graphql").strip("/"))
         given = _from_query(raw.query) if raw.method != "POST" else await _from_body(raw)
         try:
-            asked, extensions = self._asked(given, raw)
+            asked, extensions = self._asked(given, raw.headers.get(b"idempotency-key"), raw.correlation)
             answered = await endpoint.answer(caller, asked, reads=raw.method != "POST")
         except Refused as refused:
             return refusal(refused)
@@ -138,7 +191,7 @@ class Web:
             self._persisted.keep(asked.query, extensions)
         return answered
 
-    def _asked(self, given: Mapping[str, Any], raw: Raw) -> tuple[Asked, Mapping[str, Any]]:
+    def _asked(self, given: Mapping[str, Any], key: bytes | None, correlation: str) -> tuple[Asked, Mapping[str, Any]]:
         from nexus.surfaces.graphql.service import Asked
 
         for name, kind, words in (
@@ -152,15 +205,55 @@ class Web:
                 raise Malformed(reason=f"{name}: is {words}.")
         extensions: Mapping[str, Any] = given.get("extensions") or {}
         assert self._persisted is not None, "an endpoint is there"
-        key = raw.headers.get(b"idempotency-key")
         asked = Asked(
             query=self._persisted.text(given.get("query"), given.get("documentId"), extensions),
             operation=given.get("operationName") or None,
             variables=given.get("variables") or {},
             key=key.decode("latin-1") if key is not None else None,
-            correlation=raw.correlation,
+            correlation=correlation,
         )
         return asked, extensions
+
+
+def streams(header: str) -> bool:
+    """Whether an answer is wanted as server-sent events."""
+    return any(part.partition(";")[0].strip().lower() == "text/event-stream" for part in header.split(","))
+
+
+async def _once(response: bytes) -> AsyncGenerator[bytes]:
+    yield _framed(response) + _COMPLETE
+
+
+async def _told(listening: Listening, heartbeat: float) -> AsyncGenerator[bytes]:
+    """The events of a subscription; a refusal that ends it is the last."""
+    from nexus.surfaces.graphql.refusals import error_of
+
+    own, loop = asyncio.current_task(), asyncio.get_running_loop()
+    alarms: list[asyncio.TimerHandle] = []
+
+    def ended(why: Problem) -> None:
+        if own is not None:  # it may wait for a client that does not read
+            alarms.append(loop.call_later(FAREWELL if isinstance(why, GoingAway) else LINGER, own.cancel))
+
+    listening.subscription.on_end = ended
+    try:
+        yield b": listening\n\n"
+        while True:
+            responses = await listening.take(heartbeat)
+            yield b"".join(map(_framed, responses)) if responses else b": nothing yet\n\n"
+    except Problem as why:
+        yield _framed(msgspec.json.encode({"errors": [error_of(why)]}, enc_hook=str)) + _COMPLETE
+    except (Unavailable, Timeout):
+        yield _framed(msgspec.json.encode({"errors": [error_of(Away(what="The database"))]})) + _COMPLETE
+    finally:
+        listening.subscription.close()
+        for alarm in alarms:
+            alarm.cancel()
+
+
+def _framed(response: bytes) -> bytes:
+    # the database writes line ends between records; within JSON they are only room
+    return b"event: next\ndata: " + response.replace(b"\n", b" ") + b"\n\n"
 
 
 def accepted(header: str) -> str | None:

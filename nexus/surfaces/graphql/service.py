@@ -16,12 +16,14 @@ from nexus.surfaces.calling import Caller, Gate, Host
 from nexus.surfaces.graphql.documents import Document, Documents
 from nexus.surfaces.graphql.graph import graph_of
 from nexus.surfaces.graphql.limits import Limits
+from nexus.surfaces.graphql.listening import Listener, Listening, Renew
 from nexus.surfaces.graphql.model import Graph
 from nexus.surfaces.graphql.mutations import Mutations
 from nexus.surfaces.graphql.queries import Queries
 from nexus.surfaces.graphql.refusals import Limit, Refused
 from nexus.surfaces.graphql.schema import schema_of
 from nexus.surfaces.graphql.sdl import sdl
+from nexus.surfaces.live import Live
 from nexus.surfaces.operations import Operations
 from nexus.surfaces.permissions import Rights
 
@@ -54,13 +56,22 @@ class Endpoint:
     """All that some services can be asked in GraphQL."""
 
     def __init__(
-        self, services: Sequence[Service], operations: Operations, host: Host, gate: Gate | None, limits: Limits, *, federated: bool
+        self,
+        services: Sequence[Service],
+        operations: Operations,
+        host: Host,
+        gate: Gate | None,
+        limits: Limits,
+        *,
+        federated: bool,
+        live: Live | None = None,
     ) -> None:
         self.graph: Graph = graph_of(services, operations, federated=federated)
         self.schema: lib.GraphQLSchema = schema_of(self.graph)
         self.documents = Documents(self.graph, self.schema, limits)
         self._gate = gate
         self._queries = Queries(self.graph, self.schema, host, limits, sdl(self.graph) if federated else "")
+        self._listener = Listener(self.graph, self.schema, self._queries, live, limits)
         self._mutations = Mutations(self.graph, self.schema, self._queries, operations, limits)
 
     def document(self, asked: Asked) -> tuple[Document, lib.OperationDefinitionNode]:
@@ -86,6 +97,13 @@ class Endpoint:
             return refusal(Refused.by(error))
         except RecursionError:
             return refusal(Refused.by(Limit(what="The variables nest too deeply", limit="the parser's", name="graphql_depth")))
+
+    async def listen(self, caller: Caller, asked: Asked, renew: Renew | None) -> Listening | None:
+        """The subscription that a request asks for; None where it asks for something else. Raises what refuses it."""
+        document, operation = self.document(asked)
+        if operation.operation is not lib.OperationType.SUBSCRIPTION:
+            return None
+        return await self._listener.begin(caller, document, operation, variables_of(operation, asked.variables), renew)
 
     async def _query(
         self, caller: Caller, document: Document, operation: lib.OperationDefinitionNode, variables: Mapping[str, Any], asked: Asked

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nexus.core.message import Answer
+from nexus.surfaces.live import Topic
 from nexus.surfaces.operations import Operation
 from nexus.surfaces.shapes import Field, Shape
 
@@ -81,6 +82,20 @@ class Change:
     """What a mutation does."""
 
     operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """The events of a topic."""
+
+    topic: Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The record that an event is about."""
+
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
