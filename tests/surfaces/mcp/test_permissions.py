@@ -53,7 +53,7 @@ async def test_a_role_is_answered_the_same_by_tools_and_by_rest(
         for operation in tenant.operations:
             tool = await by_tool(client, operation, nowhere)
             assert tool == await by_rest(caller, operation, nowhere), operation.name
-            if operation.on_one:
+            if operation.on_one and role in ("auth.owner", "crm.rep"):
                 foreign = await by_tool(client, operation, theirs)
                 assert msgspec.json.encode(foreign) == msgspec.json.encode(tool).replace(nowhere.encode(), theirs.encode()), operation.name
     kept = await other.get(Contact, (await other.list(Contact))[0].id)
