@@ -63,17 +63,19 @@ async def respond(agents: Agents, posted: Posted) -> Response:
     """The response to a POST. Raises the Problem that refuses the session itself: what narrows it cannot be read."""
     narrowings, search_only = narrowing_of(posted.query, posted.headers, agents.catalogue.services)
     id: Any = None
+    version = posted.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+    current = bool(version) and version not in HANDSHAKE_PROTOCOL_VERSIONS
     try:
         message = _read(posted.body)
         id = message.get("id")
-        version = posted.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
-        if version and version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        if current:
             return await _current(agents, posted, message, version, narrowings, search_only)
         return await _older(agents, posted, message, version, narrowings, search_only)
     except _Fault as fault:
         return _error(id, fault.error, fault.status)
     except MCPError as error:
-        return _error(id, error.error, ERROR_CODE_HTTP_STATUS.get(error.code, 200))
+        # to an older client 404 says that its session is gone, whatever the body says
+        return _error(id, error.error, ERROR_CODE_HTTP_STATUS.get(error.code, 200) if current else 200)
 
 
 def _read(body: bytes) -> dict[str, Any]:

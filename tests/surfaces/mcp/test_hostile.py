@@ -130,3 +130,6 @@ async def test_every_older_revision_is_spoken(site: Site, tenant: Harness, versi
     answer = await site.post(call, mcp_session_id=begun.headers["mcp-session-id"], mcp_protocol_version=version)
     assert answer.json()["id"] == "a"
     assert '"Ada"' in answer.json()["result"]["content"][0]["text"]
+    for method, code in (("completion/complete", -32602), ("logging/setLevel", -32602), ("x", -32601), ("server/discover", -32601)):
+        unknown = await site.post({"jsonrpc": "2.0", "id": 2, "method": method}, mcp_session_id=begun.headers["mcp-session-id"])
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (200, code)  # 404 would say that the session is gone
