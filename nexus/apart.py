@@ -22,7 +22,8 @@ from nexus.config import Settings
 from nexus.core.service import service_names
 from nexus.engines.endings import end
 from nexus.engines.oltp.embedded import die_with_parent
-from nexus.gateway.routes import CONTROL, health
+from nexus.gateway.federation.apart import missing
+from nexus.gateway.routes import CONTROL, GRAPHQL, health
 from nexus.gateway.upstream import Upstream
 from nexus.process import Ready, engines, node_of, only_one
 from nexus.runtime.authority import LIFE, Authority
@@ -164,7 +165,11 @@ async def serve_apart(settings: Settings, say: Callable[[Ready], None], log: Cal
     """
     began = time.monotonic()
     with only_one(settings) as running_at, contextlib.ExitStack() as held:
-        ports = {name: held.enter_context(_reserved(settings.host, 0)) for name in (*service_names(), CONTROL, RELAY)}
+        unplanned = "services speak TLS with each other" if settings.tls else await asyncio.to_thread(missing, settings)
+        if unplanned:
+            log(GRAPHQL, f"is answered by {CONTROL}, for {unplanned}")
+        names = (*service_names(), CONTROL, RELAY, *(() if unplanned else (GRAPHQL,)))
+        ports = {name: held.enter_context(_reserved(settings.host, 0)) for name in names}
         ports[GATEWAY] = held.enter_context(_reserved(settings.host, settings.port))
         calls, rpcs = ({name: held.enter_context(_reserved(settings.host, 0)) for name in service_names()} for _ in range(2))
         url = f"http://{settings.host}:{ports[GATEWAY]}"
@@ -252,7 +257,9 @@ def plan(settings: Settings, database: str, ports: dict[str, int], calls: dict[s
 def _environment(settings: Settings, own: dict[str, str]) -> dict[str, str]:
     """Ours, with every setting given as a variable: a process reads no file of settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NEXUS_")}
-    given = {name: str(value) for name, value in msgspec.structs.asdict(settings).items() if not isinstance(value, bool)}
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in msgspec.structs.asdict(settings).items()
+    }
     return kept | {"PYTHONUNBUFFERED": "1"} | {f"NEXUS_{name.upper()}": value for name, value in (given | own).items()}
 
 

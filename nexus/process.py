@@ -28,6 +28,7 @@ from nexus.core.service import installed, service_names
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.gateway.edge.front import Front
 from nexus.gateway.edge.wiring import edge_of
+from nexus.gateway.federation.apart import serve_federation
 from nexus.gateway.routes import Gateway
 from nexus.gateway.tunnel import Tunnel, tunnel_to
 from nexus.runtime.answering_calls import calling
@@ -229,6 +230,10 @@ async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, 
             say(Ready(url, grpc, time.monotonic() - began, what.serves, kept, key, findings or []))
 
         async with identity_of(settings.tls) as identity:
+            if what.plans:
+                listening.close()  # the gateway of others listens there itself
+                await serve_federation(msgspec.structs.replace(settings, port=int(url.rpartition(":")[2])), ready)
+                return
             if what.routes:
                 async with _routing(settings, traces, identity) as (app, front, tunnel):
                     config = configuration(settings, app, tunnel=tunnel)

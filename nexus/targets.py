@@ -44,6 +44,9 @@ class Target:
     routes: bool = False
     """Hands requests on to the processes that answer them, and needs no database."""
 
+    plans: bool = False
+    """Plans GraphQL over the processes that answer it, and needs no database."""
+
     @property
     def tends(self) -> bool:
         """Whether it goes on with activations and keeps the pool of prepared tenants filled."""
@@ -52,7 +55,7 @@ class Target:
     @property
     def serves(self) -> bool:
         """Whether it answers more than its health."""
-        return bool(self.services) or self.controls or self.routes
+        return bool(self.services) or self.controls or self.routes or self.plans
 
     def runs(self, services: Iterable[str]) -> frozenset[str]:
         """Of these services, those whose rules run here."""
@@ -66,6 +69,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "control": Target(summary="The control plane and the pages; services run apart", controls=True),
     "relay": Target(summary="Moves events and tidies up", relays=True),
     "gateway": Target(summary="Hands requests on to the other processes", routes=True),
+    "graphql": Target(summary="Plans GraphQL over the services; needs Node", plans=True),
 }
 
 

@@ -18,6 +18,9 @@ from nexus.config import BadSettings, Settings, load
 from nexus.core.service import service_names
 from nexus.engines.oltp.embedded import AlreadyRunning as PostgresRunning
 from nexus.engines.oltp.embedded import NoPostgres
+from nexus.gateway.federation.composition import CompositionFailed
+from nexus.gateway.federation.gateway import NoGateway
+from nexus.gateway.federation.toolbox import NoNode
 from nexus.process import AlreadyRunning, Ready, serve
 from nexus.runtime.identity import BadIdentity
 from nexus.runtime.operator import BadOperatorKey
@@ -78,7 +81,18 @@ def run(serving: Coroutine[Any, Any, None]) -> None:
         uvloop.run(serving)
     except KeyboardInterrupt:
         pass
-    except (AlreadyRunning, BadIdentity, PartFailed, PortTaken, NoPostgres, PostgresRunning, BadOperatorKey) as error:
+    except (
+        AlreadyRunning,
+        BadIdentity,
+        CompositionFailed,
+        NoGateway,
+        NoNode,
+        PartFailed,
+        PortTaken,
+        NoPostgres,
+        PostgresRunning,
+        BadOperatorKey,
+    ) as error:
         fail(str(error))
     except psycopg.OperationalError as error:
         fail(f"The database cannot be reached: {error}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.process.conftest import PATIENCE, Nexus, alive, below, until
 
-PARTS = {"gateway", "control", "relay", "auth", "crm"}
+PARTS = {"gateway", "control", "relay", "auth", "crm", "graphql"}
 
 
 def parts(nexus: Nexus) -> dict[str, int]:
