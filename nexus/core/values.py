@@ -20,7 +20,9 @@ V = TypeVar("V", bound="Value")
 LARGEST = Decimal("1e20")
 """No amount and no quantity reaches this; the database says so too."""
 
-Line: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+NOT_BLANK = r"\S"
+"""The pattern of text that says something: not spaces alone."""
+Line: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, pattern=NOT_BLANK)]
 """A line of text."""
 Prose: TypeAlias = Annotated[str, Meta(max_length=20_000)]
 """Notes, descriptions, bodies."""

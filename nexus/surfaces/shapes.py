@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from nexus.core.entity import Entity, facts, snake, table_of
 from nexus.core.fields import Facts
+from nexus.core.values import NOT_BLANK
 from nexus.surfaces.kept import kept
 
 PYTHON_TYPES: Mapping[str, Any] = {
@@ -65,6 +66,13 @@ class Field:
         """Whether it is a number that travels as a string, so that no client rounds it."""
         return self.facts.kind in ("money", "decimal", "quantity")
 
+    @property
+    def pattern(self) -> str | None:
+        """The regular expression that its text meets."""
+        if self.facts.kind == "email":
+            return EMAIL
+        return self.facts.pattern or (NOT_BLANK if self.facts.min_length else None)
+
     def type(self) -> Any:
         """The type that checks a value, without null."""
         if not self._type:
@@ -84,8 +92,7 @@ class Field:
             return Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=60)]], msgspec.Meta(max_length=50)]
         if known.kind == "json":
             return Any if known.of is None else known.of
-        pattern = EMAIL if known.kind == "email" else known.pattern
-        return Annotated[str, msgspec.Meta(max_length=known.max_length, min_length=known.min_length, pattern=pattern)]
+        return Annotated[str, msgspec.Meta(max_length=known.max_length, min_length=known.min_length, pattern=self.pattern)]
 
     def json(self, table: sa.FromClause) -> sa.ColumnElement[Any]:
         """The column as JSON shows it: exact numbers as strings, everything else as PostgreSQL writes it."""

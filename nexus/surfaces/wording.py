@@ -8,10 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from nexus.core.entity import Entity, facts, table_of
-from nexus.core.values import CurrencyCode, EmailText, PhoneText
+from nexus.core.values import NOT_BLANK, CurrencyCode, EmailText, PhoneText
 from nexus.surfaces.kept import kept
 from nexus.surfaces.shapes import EMAIL
 
+_EMPTY: Final = "must not be empty"
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[[^\]]*\]")
 _REGEX: Final = re.compile(r"matching regex (?P<pattern>.+)$", re.DOTALL)
 _LENGTH: Final = re.compile(r"Expected `(?P<kind>str|array)` of length (?P<sign>[<>]=) (?P<number>\d+)")
@@ -33,13 +34,13 @@ def _length(kind: str, sign: str, number: int) -> str:
     what = "characters long" if kind == "str" else "values long"
     if sign == "<=":
         return f"is at most {number} {what}"
-    return "must not be empty" if number == 1 else f"is at least {number} {what}"
+    return _EMPTY if number == 1 else f"is at least {number} {what}"
 
 
 @kept
 def _forms() -> dict[str, str]:
     """The patterns that declarations use, as the decoder quotes them, with what each means to a person."""
-    known = {EMAIL: "is not an e-mail address, such as ada@example.com"}
+    known = {EMAIL: "is not an e-mail address, such as ada@example.com", NOT_BLANK: _EMPTY}
     for type_, said in (
         (EmailText, "is not an e-mail address in lower case, such as ada@example.com"),
         (PhoneText, "is not a telephone number written as +2348031234567"),

@@ -10,7 +10,7 @@ from nexus.core.policy import ROLES
 from nexus.surfaces.openapi import structs
 from nexus.surfaces.openapi.parts import Part, ref
 from nexus.surfaces.permissions import rights_of
-from nexus.surfaces.shapes import EMAIL, Field, Shape, by_name
+from nexus.surfaces.shapes import Field, Shape, by_name
 
 _FIXED: dict[str, dict[str, Any]] = {
     "uuid": {"type": "string", "format": "uuid"},
@@ -51,7 +51,7 @@ def value_schema(part: Part, shape: Shape, field: Field) -> dict[str, Any]:
     lengths: dict[str, Any] = {
         "minLength": known.min_length,
         "maxLength": known.max_length,
-        "pattern": EMAIL if known.kind == "email" else known.pattern,
+        "pattern": field.pattern,
     }
     formatted = {"format": _FORMATS[known.kind]} if known.kind in _FORMATS else {}
     return {"type": "string", **formatted, **{name: limit for name, limit in lengths.items() if limit is not None}}
