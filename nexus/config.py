@@ -242,4 +242,7 @@ def _file(given: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]
 
 def _message(error: msgspec.ValidationError) -> str:
     what, _, path = str(error).partition(" - at `$.")
-    return f"NEXUS_{path.rstrip('`').upper()}: {what[:1].lower()}{what[1:]}"
+    from nexus.surfaces.wording import sentence  # it knows of every entity, and only a wrong setting needs it
+
+    name = path.rstrip("`")
+    return f"NEXUS_{name.upper()}: {sentence(what, f'$.{name}', Settings)}"

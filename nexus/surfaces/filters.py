@@ -14,6 +14,7 @@ from nexus.core.problem import FieldError, Invalid
 from nexus.surfaces.permissions import Rights, on
 from nexus.surfaces.refusals import NO_NUL
 from nexus.surfaces.shapes import Field, Shape
+from nexus.surfaces.wording import sentence
 
 OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "null", "contains", "starts")
 MAX_LEAVES = 50
@@ -122,7 +123,7 @@ def checked(known: Field, op: str, raw: Any, label: str) -> Any:
             return tuple(msgspec.convert(one, known.type(), strict=False) for one in several)
         return msgspec.convert(raw, known.type(), strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid.of(FieldError(label, str(error)[:1].lower() + str(error)[1:])) from None
+        raise Invalid.of(FieldError(label, sentence(str(error), "$", bool if op == "null" else known.type()))) from None
 
 
 def masked(column: sa.ColumnElement[Any], mask: sa.ColumnElement[bool], known: Field, op: str, bound: str) -> sa.ColumnElement[bool]:

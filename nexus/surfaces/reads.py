@@ -151,11 +151,14 @@ def _limit(raw: str) -> int:
 
 
 def _sort(shape: Shape, hidden: frozenset[str], raw: str) -> tuple[tuple[str, bool], ...]:
+    known = [name for name, field in shape.fields.items() if name not in hidden and field.facts.kind not in ("json", "tags")]
     sort: list[tuple[str, bool]] = []
     for part in raw.split(","):
         name, descending = part.removeprefix("-"), part.startswith("-")
-        if name not in shape.fields or name in hidden or shape.fields[name].facts.kind in ("json", "tags"):
-            raise Invalid.of(FieldError("sort", f"{name!r} is not a field that {shape.name} can be sorted by"))
+        if name not in known:
+            raise Invalid.of(
+                FieldError("sort", f"{name!r} is not a field that {shape.name} can be sorted by; there are {', '.join(known)}")
+            )
         sort.append((name, descending))
     if len(sort) > 4:
         raise Invalid.of(FieldError("sort", "takes at most four fields"))

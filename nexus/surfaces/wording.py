@@ -15,7 +15,35 @@ from nexus.surfaces.shapes import EMAIL
 _EMPTY: Final = "must not be empty"
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[[^\]]*\]")
 _REGEX: Final = re.compile(r"matching regex (?P<pattern>.+)$", re.DOTALL)
-_LENGTH: Final = re.compile(r"Expected `(?P<kind>str|array)` of length (?P<sign>[<>]=) (?P<number>\d+)")
+_LENGTH: Final = re.compile(r"Expected `(?P<kind>str|array|object)` of length (?P<sign>[<>]=|) ?(?P<number>\d+)")
+_LIMIT: Final = re.compile(r"Expected `\w+` (?P<sign>[<>]=?) (?P<number>\S+)$")
+_KIND: Final = re.compile(r"Expected `(?P<wanted>[a-z |]+)`(?:, got `(?P<given>[a-z]+)`)?")
+_KINDS: Final = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "uuid": "an id",
+    "date": "a day",
+    "datetime": "a moment",
+    "time": "a time of day",
+}
+"""What the decoder calls a kind of value, and what a person calls it."""
+_SIGNS: Final = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
+_MOMENT: Final = "is not a moment with its offset, such as 2026-03-31T09:30:00Z"
+_FIXED: Final = {
+    "Invalid UUID": "is not an id, such as 0197a3c2-5d1e-7c3a-9b0f-2f6d8e4a1c77",
+    "Invalid decimal string": "is not a number, such as 1250.00",
+    "Invalid RFC3339 encoded date": "is not a day, such as 2026-03-31",
+    "Invalid RFC3339 encoded datetime": _MOMENT,
+    "Expected `datetime` with a timezone component": _MOMENT,
+    "Invalid RFC3339 encoded time": "is not a time of day, such as 09:30:00",
+    "Invalid ISO8601 duration": "is not a length of time, such as PT30M",
+    "Number out of range": "is a number out of range",
+}
 
 
 def sentence(what: str, path: str, expected: Any) -> str:
@@ -25,15 +53,27 @@ def sentence(what: str, path: str, expected: Any) -> str:
         return _forms().get(pattern, f"does not have the form {pattern}")
     if (found := _LENGTH.search(what)) is not None:
         return _length(found["kind"], found["sign"], int(found["number"]))
+    if what in _FIXED:
+        return _FIXED[what]
+    if (found := _LIMIT.match(what)) is not None:
+        return f"is {_SIGNS[found['sign']]} {found['number']}"
+    if (found := _KIND.fullmatch(what)) is not None:
+        return _kind(found["wanted"], found["given"])
     if what.startswith("Invalid enum value") and (words := _choices(path, expected)):
         return f"{what.removeprefix('Invalid enum value ')} is none of {', '.join(words)}"
     return what[:1].lower() + what[1:]
 
 
+def _kind(wanted: str, given: str | None) -> str:
+    """A value of another kind: "is text or null, not a whole number"."""
+    kinds = [_KINDS.get(one, one) for one in wanted.split(" | ")]
+    return f"is {' or '.join(kinds)}" + (f", not {_KINDS.get(given, given)}" if given else "")
+
+
 def _length(kind: str, sign: str, number: int) -> str:
     what = "characters long" if kind == "str" else "values long"
-    if sign == "<=":
-        return f"is at most {number} {what}"
+    if sign != ">=":
+        return f"is {'at most' if sign else 'exactly'} {number} {what}"
     return _EMPTY if number == 1 else f"is at least {number} {what}"
 
 

@@ -122,7 +122,7 @@ def test_a_port_in_use_is_named(nexus: Nexus, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("NEXUS_PORT", "eighty", "NEXUS_PORT: expected `int`"),
+        ("NEXUS_PORT", "eighty", "NEXUS_PORT: is a whole number, not text"),
         ("NEXUS_PROT", "8080", "NEXUS_PROT is not a setting; did you mean NEXUS_PORT?"),
         ("NEXUS_CELLS", "two", "NEXUS_CELLS takes name=url"),
     ],

@@ -56,10 +56,10 @@ async def test_all_is_none_where_one_row_cannot_be_read_and_every_wrong_field_is
 
     assert (refused.status, refused.json()["type"]) == (422, "/problems/invalid")
     assert errors(refused) == {
-        "items[1].name": "expected `str`, got `int`",
+        "items[1].name": "is text, not a whole number",
         "items[2].colour": "there is no such field",
         "items[3].name": "is required",
-        "items[4]": "expected `object`, got `str`",
+        "items[4]": "is an object, not text",
         "items[5].phone": "'12' has too many or too few digits for a telephone number of NG; write it as +2348031234567",
         "items[6].name": "text cannot hold the character U+0000; leave it out",
     }

@@ -8,6 +8,10 @@ import pytest
 
 from nexus.runtime.testing import Harness
 
+ID = "0197a3c2-5d1e-7c3a-9b0f-2f6d8e4a1c77"
+STATUS = "new, contacted, nurturing, qualified, converted, disqualified, recycled"
+MOMENT = "is not a moment with its offset, such as 2026-03-31T09:30:00Z"
+
 
 @pytest.mark.parametrize(
     ("path", "body", "field", "message"),
@@ -16,7 +20,12 @@ from nexus.runtime.testing import Harness
         ("crm/contacts", {"name": ""}, "name", "must not be empty"),
         ("crm/contacts", {"name": "   "}, "name", "must not be empty"),
         ("crm/leads", {"name": "\u00a0\t"}, "name", "must not be empty"),
-        ("crm/activities", {"subject": "x", "attendees": [{"email": "ada@example.com", "name": " "}]}, "attendees[0].name", "must not be empty"),
+        (
+            "crm/activities",
+            {"subject": "x", "attendees": [{"email": "ada@example.com", "name": " "}]},
+            "attendees[0].name",
+            "must not be empty",
+        ),
         ("crm/contacts", {"name": "x" * 201}, "name", "is at most 200 characters long"),
         ("crm/contacts", {"name": "Ada", "country": "Nigeria"}, "country", "is at most 2 characters long"),
         ("crm/contacts", {"name": "Ada", "country": "ng"}, "country", "is not of the form NG"),
@@ -30,6 +39,14 @@ from nexus.runtime.testing import Harness
             "is not an e-mail address in lower case, such as ada@example.com",
         ),
         ("crm/contacts", {"name": "Ada", "phone": "12"}, "phone", None),
+        ("crm/contacts", {"name": 7}, "name", "is text, not a whole number"),
+        ("crm/contacts", {"name": "Ada", "title": ["x"]}, "title", "is text or null, not a list"),
+        ("crm/contacts", {"name": "Ada", "account_id": "x"}, "account_id", f"is not an id, such as {ID}"),
+        ("crm/deals", {"name": "A", "expected_close": "31.3.2026"}, "expected_close", "is not a day, such as 2026-03-31"),
+        ("crm/deals", {"name": "A", "amount": "much"}, "amount", "is not a number, such as 1250.00"),
+        ("crm/deals", {"name": "A", "probability": 101}, "probability", "is at most 100"),
+        ("crm/activities", {"subject": "x", "due_at": "2026-03-31"}, "due_at", MOMENT),
+        ("crm/activities", {"subject": "x", "due_at": "2026-03-31T09:30:00"}, "due_at", MOMENT),
     ],
 )
 async def test_a_refusal_says_what_would_fit(tenant: Harness, path: str, body: Any, field: str, message: str | None) -> None:
@@ -64,3 +81,20 @@ async def test_spaces_alone_say_nothing_wherever_text_is_taken(tenant: Harness) 
     ]
     assert (taken.json()["created"], taken.json()["failed"]) == (0, 1)
     assert (await tenant.api("GET", place)).json() == made
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "message"),
+    [
+        ("status=hot", "status", f"'hot' is none of {STATUS}"),
+        ("status[in]=new,hot", "status[in]", f"'hot' is none of {STATUS}"),
+        ("owner_id=me", "owner_id", f"is not an id, such as {ID}"),
+        ("created_at[gte]=yesterday", "created_at[gte]", MOMENT),
+        ("owner_id[null]=perhaps", "owner_id[null]", "is true or false, not text"),
+        ("score[gt]=much", "score[gt]", "is a whole number, not text"),
+    ],
+)
+async def test_a_filter_says_what_would_fit(tenant: Harness, query: str, field: str, message: str) -> None:
+    refused = await tenant.api("GET", f"/api/v1/crm/leads?{query}")
+
+    assert (refused.status, refused.json()["errors"]) == (422, [{"field": field, "message": message}])
