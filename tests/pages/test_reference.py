@@ -82,6 +82,13 @@ def test_every_link_leads_somewhere(pages: dict[str, Links]) -> None:
             assert not anchor or anchor in pages[target].ids, f"{path}: {href}"
 
 
+async def test_its_first_calls_go_to_this_installation(site: Served) -> None:
+    async with httpx.AsyncClient(base_url=site.url) as client:
+        text = (await client.get("/docs")).text
+
+    assert f"export NEXUS={site.url} KEY=" in text
+
+
 async def test_it_reads_without_a_script(site: Served) -> None:
     async with httpx.AsyncClient(base_url=site.url, timeout=60) as client:
         text = (await client.get("/docs/crm.lead")).text

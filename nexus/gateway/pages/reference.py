@@ -31,8 +31,9 @@ def operations(document: Schema) -> Iterator[tuple[str, str, Schema]]:
 class Reference:
     """The pages below `/docs`, each written when it is first asked for, and kept."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, url: str) -> None:
         self._documents = documents
+        self._url = url
         self._written: dict[str, bytes] = {}
 
     async def __call__(self, raw: Asked) -> Response:
@@ -41,18 +42,18 @@ class Reference:
         name = raw.path.removeprefix("/docs").strip("/")
         if name not in self._written:
             document: Schema = msgspec.json.decode(await self._documents.encoded(None))
-            self._written[name] = await asyncio.to_thread(write, document, name)
+            self._written[name] = await asyncio.to_thread(write, document, name, self._url)
         return json(self._written[name], raw.headers) if name == INDEX else kept(self._written[name], HTML, raw.headers)
 
 
-def write(document: Schema, name: str) -> bytes:
-    """A page of the reference: the first one, one of a tag, or the index of the search. NotFound (404)."""
+def write(document: Schema, name: str, url: str) -> bytes:
+    """A page of the reference of the installation at `url`: the first one, one of a tag, or the index of the search. NotFound (404)."""
     if name == INDEX:
         return msgspec.json.encode(_index(document))
     tags = {tag["name"]: str(tag["description"]) for tag in document["tags"]}
     if name and name not in tags:
         raise NotFound(kind="page", id=f"/docs/{name}")
-    body = _tag(document, name, tags[name]) if name else _overview(document)
+    body = _tag(document, name, tags[name]) if name else _overview(document, url)
     title = f"{name} · NEXUS API" if name else "NEXUS API"
     whole = f'<div class="docs">{_sidebar(document, name)}<main id="main" class="text">{body}</main></div>'
     return page(title, whole, styles=("page.css", "docs.css"), scripts=("docs.js",)).encode()
@@ -89,22 +90,23 @@ def _link(name: str, service: str, current: str) -> str:
     return f'<li><a href="/docs/{escape(name)}"{here}>{escape(shown)}</a></li>'
 
 
-def _overview(document: Schema) -> str:
+def _overview(document: Schema, url: str) -> str:
     counted = sum(1 for _ in operations(document))
     rows = "".join(
         f'<tr><td><a href="/docs/{escape(tag["name"])}">{escape(tag["name"])}</a></td><td>{prose(str(tag["description"]).split(chr(10) * 2)[0], block=False)}</td></tr>'
         for tag in document["tags"]
     )
+    first = _FIRST.replace("{url}", url)
     return (
         f"<h1>The API</h1>{prose(document['info']['description'])}"
         f'<p class="soft">{counted} operations. The same as one document: <a href="/openapi.json">openapi.json</a>, or one service of it: '
         '<a href="/openapi.json?service=crm">openapi.json?service=crm</a>. Every refusal: <a href="/problems">problems</a>.</p>'
         "<h2>First calls</h2><p>In the examples <code>$NEXUS</code> is where this installation is, <code>$KEY</code> a key.</p>"
-        f'<pre tabindex="0">{escape(_FIRST)}</pre><h2>What there is</h2><table><tbody>{rows}</tbody></table>'
+        f'<pre tabindex="0">{escape(first)}</pre><h2>What there is</h2><table><tbody>{rows}</tbody></table>'
     )
 
 
-_FIRST = """export NEXUS=http://127.0.0.1:8080 KEY=the-operators-key
+_FIRST = """export NEXUS={url} KEY=the-operators-key
 
 curl "$NEXUS/api/v1/activate" -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
   -d '{"name": "Ade Bakery", "industry": "restaurant", "country": "NG", "owner": {"name": "Ade", "email": "ade@example.com"}}'

@@ -14,9 +14,9 @@ from nexus.surfaces.rest.message import Response
 
 def site_pages(node: Node, control: Control) -> Mounted:
     """The pages of this installation; a path that ends in `/*` is a prefix."""
-    settings = node.settings
-    documents = Documents(node.services, settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}")
-    reference = Reference(documents)
+    url = control.platform.site.url
+    documents = Documents(node.services, url)
+    reference = Reference(documents, url)
 
     async def assets(raw: Raw) -> Response:
         only(raw.method, "GET", "HEAD")
