@@ -23,9 +23,9 @@ from nexus.activation.platform import Platform
 from nexus.activation.store import ActivationRecord
 from nexus.activation.tenant_limits import Limits
 from nexus.activation.tenants import HOLD_DAYS, STATES, Tenants
-from nexus.core.problem import FieldError, Invalid, NotFound
+from nexus.core.problem import FieldError, Invalid, Malformed, NotFound
 from nexus.core.values import Line
-from nexus.surfaces.refusals import NO_NUL
+from nexus.surfaces.refusals import NO_NUL, TWICE
 from nexus.surfaces.rest import MethodNotAllowed
 from nexus.surfaces.rest.message import JSON, Header, Response
 from nexus.surfaces.wire import decode
@@ -209,12 +209,16 @@ def _allow(raw: Raw, only: str) -> None:
 
 def _parameters(raw: Raw, *known: str) -> dict[str, str]:
     try:
-        given = dict(parse_qsl(raw.query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20))
+        pairs = parse_qsl(raw.query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=20)
     except (UnicodeDecodeError, ValueError) as error:
         raise Invalid.of(FieldError("query", f"cannot be read: {error}")) from None
-    for name, value in given.items():
+    given: dict[str, str] = {}
+    for name, value in pairs:
         if name not in known:
             raise Invalid.of(FieldError(name, f"is not a parameter here; there are {', '.join(known)}"))
+        if name in given:
+            raise Malformed(reason=TWICE.format(name))
+        given[name] = value
         if "\0" in value:
             raise Invalid.of(FieldError(name, NO_NUL))
     return given

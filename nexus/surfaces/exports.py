@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from nexus.core.problem import FieldError, Invalid
 from nexus.surfaces.permissions import Rights
-from nexus.surfaces.reads import ListRequest, list_request, projected
+from nexus.surfaces.reads import ListRequest, list_request, once, projected
 from nexus.surfaces.shapes import Field, Shape
 from nexus.surfaces.sql import Compiled, compiled, constant
 
@@ -22,7 +22,7 @@ _FORMULA: Final = r"'^''*[=+@\t\r-]'"
 
 def export_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> tuple[ListRequest, Format, bool]:
     """The parameters of an export: those of the list that make sense, the format, and whether formulas are escaped."""
-    given = {name: value for name, value in pairs if name in OWN}
+    given = once(pairs, OWN)
     for name, _ in pairs:
         if name in _NOT_HERE:
             raise Invalid.of(FieldError(name, "is a parameter of lists; an export is all of one"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from nexus.core.entity import Entity
 from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.filters import Filter, parse, prefix_query
 from nexus.surfaces.permissions import Rights, on
-from nexus.surfaces.refusals import NO_NUL
+from nexus.surfaces.refusals import NO_NUL, TWICE
 from nexus.surfaces.shapes import Field, Shape, by_name
 from nexus.surfaces.sql import Compiled, compiled, constant
 from nexus.surfaces.tables import search_vector
@@ -117,7 +117,7 @@ class ListRequest:
 
 def list_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> ListRequest:
     """Read the query string of a list. Invalid (422) names the parameter that does not fit."""
-    given = {name: value for name, value in pairs if name in RESERVED}
+    given = once(pairs, RESERVED)
     hidden = rights.hidden(shape.entity)
     found = parse(shape, rights, pairs, RESERVED)
     sort = _sort(shape, hidden, given.get("sort", "-id"))
@@ -137,6 +137,17 @@ def list_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> 
         values[f"n{position}"] = value is None
     key = (shape.name, rights.key, repr(found.key), sort, fields, expand, limit, count, archived, "q" in given, behind is not None)
     return ListRequest(key, found, values, sort, fields, expand, limit, count, archived, "q" in given, behind)
+
+
+def once(pairs: list[tuple[str, str]], names: Container[str]) -> dict[str, str]:
+    """The parameters of these names. Malformed (400) where one is given twice; conditions may be, and then all of them must hold."""
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise Malformed(reason=TWICE.format(name))
+        if name in names:
+            given[name] = value
+    return given
 
 
 def _one_of(name: str, value: str, words: tuple[str, ...]) -> None:

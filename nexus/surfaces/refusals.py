@@ -32,6 +32,7 @@ _CHECKS = {
 
 
 NO_NUL: Final = "text cannot hold the character U+0000; leave it out"
+TWICE: Final = "The parameter {} is given twice."
 NOT_YOURS: Final = "is not yours to set"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from typing import Any, TypeVar, cast
 
@@ -20,7 +20,7 @@ from nexus.surfaces.kept import kept
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.refusals import NO_NUL, NOT_YOURS
 from nexus.surfaces.shapes import Field, Shape, shape_of
-from nexus.surfaces.wording import sentence
+from nexus.surfaces.wording import not_here, sentence
 
 T = TypeVar("T")
 
@@ -68,7 +68,8 @@ def field_error(error: Exception, expected: Any) -> FieldError:
     what, path = (found["what"], found["path"] or "") if found else (str(error), "")
     name = path.removeprefix("$").removeprefix(".")
     if (unknown := re.search(r"unknown field `([^`]+)`", what)) is not None:
-        return FieldError(f"{name}.{unknown[1]}".strip("."), "there is no such field")
+        known: Mapping[str, str] = {} if name else getattr(expected, "elsewhere", {})
+        return FieldError(f"{name}.{unknown[1]}".strip("."), known.get(unknown[1], "there is no such field"))
     if (missing := re.search(r"missing required field `([^`]+)`", what)) is not None:
         return FieldError(f"{name}.{missing[1]}".strip("."), "is required")
     return FieldError(name, sentence(what, path, expected))
@@ -83,8 +84,11 @@ class Wire:
         create = [_create_member(field) for field in shape.writable]
         patch = [(field.name, _nullable(field) | msgspec.UnsetType, msgspec.UNSET) for field in shape.patchable]
         options: dict[str, Any] = {"kw_only": True, "forbid_unknown_fields": True, "module": shape.entity.__module__}
-        self.Create = msgspec.defstruct(f"{title}Create", create, **options)
-        self.Patch = msgspec.defstruct(f"{title}Patch", patch, **options)
+        self.elsewhere = {name: not_here(shape, field) for name, field in shape.fields.items() if not field.patchable}
+        """Why a field that records show is none that a patch takes."""
+        told = {name: said for name, said in self.elsewhere.items() if not shape.fields[name].writable}
+        self.Create = msgspec.defstruct(f"{title}Create", create, namespace={"elsewhere": told}, **options)
+        self.Patch = msgspec.defstruct(f"{title}Patch", patch, namespace={"elsewhere": self.elsewhere}, **options)
         self.create = msgspec.json.Decoder(self.Create)
         self.create_many = msgspec.json.Decoder(list[self.Create])  # type: ignore[name-defined]
         self.patch = msgspec.json.Decoder(self.Patch)
@@ -118,8 +122,11 @@ class Wire:
             raise Invalid.of(FieldError(name, NOT_YOURS))
 
     def given(self, change: Any) -> tuple[str, ...]:
-        """The fields that a patch names, in the order of the declaration."""
-        return tuple(field.name for field in self.shape.patchable if getattr(change, field.name) is not msgspec.UNSET)
+        """The fields that a patch names, in the order of the declaration. Invalid (422) where it names none."""
+        names = tuple(field.name for field in self.shape.patchable if getattr(change, field.name) is not msgspec.UNSET)
+        if not names:
+            raise Invalid.of(FieldError("", "nothing is given to change; give at least one field"))
+        return names
 
     def audited(self, record: Any) -> bytes:
         """What audit keeps of a checked record, as the database would write it: secrets as three stars, empty fields left out."""

@@ -8,9 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from nexus.core.entity import Entity, facts, table_of
+from nexus.core.flow import FLOWS
+from nexus.core.message import HANDLERS
 from nexus.core.values import NOT_BLANK, CurrencyCode, EmailText, PhoneText
 from nexus.surfaces.kept import kept
-from nexus.surfaces.shapes import EMAIL
+from nexus.surfaces.shapes import EMAIL, Field, Shape
 
 _EMPTY: Final = "must not be empty"
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[[^\]]*\]")
@@ -62,6 +64,18 @@ def sentence(what: str, path: str, expected: Any) -> str:
     if what.startswith("Invalid enum value") and (words := _choices(path, expected)):
         return f"{what.removeprefix('Invalid enum value ')} is none of {', '.join(words)}"
     return what[:1].lower() + what[1:]
+
+
+def not_here(shape: Shape, field: Field) -> str:
+    """Why a field that a record shows cannot be given in a create, or in a patch."""
+    if field.writable:
+        return "is given when the record is made, and cannot be changed here"
+    if not field.declared:
+        return "is set by the platform, and cannot be given here"
+    moves = [move for flow in FLOWS if flow.column.class_ is shape.entity and flow.column.key == field.name for move in flow.moves]
+    verbs = {handler.verb for handler in HANDLERS.values() if handler.entity == shape.name}
+    there = ", ".join(move for move in moves if move in verbs)
+    return f"is set by commands{f' ({there})' if there else ''}, and cannot be given here"
 
 
 def _kind(wanted: str, given: str | None) -> str:

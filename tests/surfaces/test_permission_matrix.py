@@ -124,13 +124,13 @@ async def test_get_list_count_filter_expand_patch_bulk_and_commands_agree_on_wha
             assert (len(filtered["items"]), filtered["count"]) == ((1, 1) if id in seen else (0, 0))
             await _agrees_on_writes(caller, place, f"crm.{entity}:update", role, id, id in seen)
         if may(role, f"crm.{entity}:update"):
-            rows = [{"id": id, "version": None} for id in everything]
+            rows = [{"id": id, "version": None, "tags": ["seen"]} for id in everything]
             done = (await caller.api("PATCH", f"{place}/bulk", {"items": rows, "mode": "each"})).json() if rows else {"items": []}
             assert {item["id"] for item in done["items"] if "id" in item} == seen
 
 
 async def _agrees_on_writes(caller: Harness, place: str, needs: str, role: str, id: str, seen: bool) -> None:
-    patched = await caller.api("PATCH", f"{place}/{id}", {}, if_match="*")
+    patched = await caller.api("PATCH", f"{place}/{id}", {"tags": ["seen"]}, if_match="*")
     assert patched.status == (403 if not may(role, needs) else 200 if seen else 404)
     archive = needs.replace(":update", ":archive")
     if not seen:

@@ -28,7 +28,7 @@ DEEP = b'{"name":"A","key":"a","custom":{"a":' + b"[" * 5_000 + b"]" * 5_000 + b
         (b'{"name":"A"}', 422, "key: is required"),
         (b'{"name":"A","key":"A b"}', 422, None),
         (b'{"name":"A","key":"a","kye":1}', 422, "kye: there is no such field"),
-        (b'{"name":"A","key":"a","version":1}', 422, "version: there is no such field"),
+        (b'{"name":"A","key":"a","version":1}', 422, "version: is set by the platform, and cannot be given here"),
         (b'{"name":["A"],"key":"a"}', 422, "name: is text, not a list"),
         (b'{"name":null,"key":"a"}', 422, "name: is text, not null"),
         (b'{"name":"","key":"a"}', 422, "name: must not be empty"),

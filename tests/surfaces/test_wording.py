@@ -98,3 +98,85 @@ async def test_a_filter_says_what_would_fit(tenant: Harness, query: str, field: 
     refused = await tenant.api("GET", f"/api/v1/crm/leads?{query}")
 
     assert (refused.status, refused.json()["errors"]) == (422, [{"field": field, "message": message}])
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "message"),
+    [
+        (
+            "crm/leads",
+            "status",
+            "is set by commands (contact, nurture, qualify, convert, unconvert, disqualify, recycle), and cannot be given here",
+        ),
+        ("crm/leads", "score", "is set by commands, and cannot be given here"),
+        ("crm/leads", "created_at", "is set by the platform, and cannot be given here"),
+        ("crm/leads", "mood", "there is no such field"),
+    ],
+)
+async def test_a_field_that_is_shown_and_cannot_be_given_says_who_sets_it(tenant: Harness, path: str, field: str, message: str) -> None:
+    made = await tenant.api("POST", f"/api/v1/{path}", {"name": "A", field: "x"})
+    patched = await tenant.api("PATCH", f"/api/v1/{path}/{ID}", {field: "x"}, if_match="*")
+    many = await tenant.api("PATCH", f"/api/v1/{path}/bulk", {"items": [{"id": ID, "version": 1, field: "x"}]})
+
+    said = {"field": field, "message": message}
+    assert [one.json()["errors"] for one in (made, patched, many)] == [[said], [said], [said | {"field": f"items[0].{field}"}]]
+
+
+async def test_what_a_command_makes_says_in_a_patch_who_sets_its_state(tenant: Harness) -> None:
+    refused = await tenant.api("PATCH", f"/api/v1/crm/deals/{ID}", {"status": "won"}, if_match="*")
+
+    message = "is set by commands (move_stage, set_lines, win, lose, reopen), and cannot be given here"
+    assert refused.json()["errors"] == [{"field": "status", "message": message}]
+
+
+async def test_what_is_given_once_says_so_in_a_patch(tenant: Harness) -> None:
+    refused = await tenant.api("PATCH", f"/api/v1/crm/leads/{ID}", {"owner_id": ID}, if_match="*")
+
+    assert refused.json()["errors"] == [{"field": "owner_id", "message": "is given when the record is made, and cannot be changed here"}]
+
+
+async def test_a_change_of_nothing_is_refused_and_makes_no_version(tenant: Harness) -> None:
+    made = (await tenant.api("POST", "/api/v1/crm/contacts", {"name": "Ada"})).json()
+    place = f"/api/v1/crm/contacts/{made['id']}"
+    patched = await tenant.api("PATCH", place, {}, if_match="*")
+    many = await tenant.api("PATCH", "/api/v1/crm/contacts/bulk", {"items": [{"id": made["id"], "version": 1}]})
+
+    message = "nothing is given to change; give at least one field"
+    assert (patched.status, patched.json()["errors"]) == (422, [{"field": "", "message": message}])
+    assert (many.status, many.json()["errors"]) == (422, [{"field": "items[0]", "message": message}])
+    assert (await tenant.api("GET", place)).json() == made
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "crm/leads?limit=5&limit=6", "limit"),
+        ("GET", "crm/leads?sort=name&sort=-id", "sort"),
+        ("GET", f"crm/leads/{ID}?fields=name&fields=email", "fields"),
+        ("GET", "crm/leads/export?format=csv&format=ndjson", "format"),
+        ("POST", f"crm/leads/{ID}/qualify?dry_run=true&dry_run=false", "dry_run"),
+        ("POST", "crm/leads/import?tag=false&tag=true", "tag"),
+        ("GET", "crm/reports/win-loss?by=owner&by=source", "by"),
+    ],
+)
+async def test_a_parameter_that_is_given_twice_is_refused(tenant: Harness, method: str, path: str, name: str) -> None:
+    refused = await tenant.api(method, f"/api/v1/{path}", content_type="application/x-ndjson")
+
+    assert (refused.status, refused.json()["detail"]) == (400, f"The parameter {name} is given twice.")
+
+
+async def test_conditions_may_be_given_twice_and_then_both_hold(tenant: Harness) -> None:
+    for name in ("Ada", "Adaora", "Bola"):
+        await tenant.api("POST", "/api/v1/crm/leads", {"name": name})
+    found = await tenant.api("GET", "/api/v1/crm/leads?name[contains]=a&name[contains]=ora")
+
+    assert [one["name"] for one in found.json()["items"]] == ["Adaora"]
+
+
+async def test_a_map_may_be_given_column_by_column(tenant: Harness) -> None:
+    file = b"Full name,Town,Remark\nAda,Lagos,x\n"
+    place = "/api/v1/crm/contacts/import?map=Full%20name:name&map=Town:city&map=Remark:"
+    done = await tenant.api("POST", place, file, content_type="text/csv")
+    (one,) = (await tenant.api("GET", "/api/v1/crm/contacts")).json()["items"]
+
+    assert (done.json()["created"], one["name"], one["city"]) == (1, "Ada", "Lagos")

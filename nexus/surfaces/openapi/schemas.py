@@ -153,6 +153,7 @@ def add(part: Part, shape: Shape) -> None:
             "type": "object",
             "description": "The fields to change; what is not named stays as it is.",
             "properties": {field.name: fields[field.name] for field in shape.patchable},
+            "minProperties": 1,
             "additionalProperties": False,
         }
 

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from nexus.core.message import Answer, Command, Handler
-from nexus.core.problem import FieldError, Forbidden, Invalid, Malformed
+from nexus.core.problem import Forbidden, Invalid
 from nexus.engines.oltp import DatabaseError
 from nexus.surfaces.calling import Host, Outcome
 from nexus.surfaces.refusals import problem_of
@@ -107,15 +107,7 @@ class Report:
         return Response(200, body, [JSON, tag_of(body)])
 
     def _question(self, request: Request) -> Any:
-        given: dict[str, Any] = {}
-        pairs = request.pairs()
-        known = {field.name: field.type for field in msgspec.structs.fields(self.answer.query)}
-        for name, value in pairs:
-            if name not in known:
-                raise Invalid.of(FieldError(name, f"is not a parameter here; there are {', '.join(known) or 'none'}"))
-            if name in given:
-                raise Malformed(reason=f"The parameter {name} is given twice.")
-            given[name] = value
+        given = request.parameters(*self.answer.query.__struct_fields__)
         try:
             return msgspec.convert(given, self.answer.query, strict=False)
         except msgspec.ValidationError as error:

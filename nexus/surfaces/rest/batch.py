@@ -142,7 +142,12 @@ class Reader:
         shape = wire.shape
         options: dict[str, Any] = {"kw_only": True, "forbid_unknown_fields": True, "module": shape.entity.__module__}
         patch = [(one.name, one.type, one.default) for one in msgspec.structs.fields(wire.Patch)]
-        change = msgspec.defstruct(f"{shape.entity.__name__}Change", [("id", UUID), ("version", int | None), *patch], **options)
+        change = msgspec.defstruct(
+            f"{shape.entity.__name__}Change",
+            [("id", UUID), ("version", int | None), *patch],
+            namespace={"elsewhere": wire.elsewhere},
+            **options,
+        )
         self._change = msgspec.json.Decoder(change)
         self.Create = self._body("BulkCreate", wire.Create, options)
         """The type of a bulk create's body, for documents."""

@@ -70,7 +70,7 @@ class Imports:
         """Take a file in. The answer comes when the whole file is done; a key makes the request safe to send again."""
         rights = self._rights(request)
         kind = request.headers.get(b"content-type", b"").decode("latin-1")
-        wanted = asked(self.shape, rights, kind, request.parameters(*PARAMETERS))
+        wanted = asked(self.shape, rights, kind, request.parameters(*PARAMETERS, lists=("map",)))
         self._may(request, wanted)
         if (known := await self._known(request, wanted)) is not None:
             return known

@@ -14,6 +14,7 @@ import msgspec
 from nexus.core.problem import FieldError, Invalid, Malformed, PreconditionRequired, Problem
 from nexus.surfaces.calling import Caller, Key, Outcome
 from nexus.surfaces.effects import Effects
+from nexus.surfaces.refusals import TWICE
 
 MAX_PARAMETERS: Final = 100
 Header = tuple[bytes, bytes]
@@ -51,12 +52,18 @@ class Request:
         except (UnicodeDecodeError, ValueError) as error:
             raise Malformed(reason=f"The query string cannot be read: {error}") from None
 
-    def parameters(self, *known: str) -> dict[str, str]:
-        """The query string where only these names are allowed."""
-        given = dict(self.pairs())
-        for name in given:
+    def parameters(self, *known: str, lists: tuple[str, ...] = ()) -> dict[str, str]:
+        """The query string where only these names are allowed, each once; `lists` of them more often: what they say is joined by commas."""
+        given: dict[str, str] = {}
+        for name, value in self.pairs():
             if name not in known:
                 raise Invalid.of(FieldError(name, f"is not a parameter here; there are {', '.join(known) or 'none'}"))
+            if name not in given:
+                given[name] = value
+            elif name in lists:
+                given[name] += f",{value}"
+            else:
+                raise Malformed(reason=TWICE.format(name))
         return given
 
     def dry_run(self) -> bool:
