@@ -34,6 +34,8 @@ _FORESEEABLE = dt.timedelta(days=3653)
 class NothingOffered(Problem, status=422):
     """A quote needs at least one line, and neither the quote nor the deal has any."""
 
+    errors: list[FieldError]
+
 
 class RanOut(Problem, status=409):
     """The quote was valid until {valid_until}: draw up another one."""
@@ -57,7 +59,7 @@ async def create_quote(cmd: CreateQuote, tx: Tx) -> QuoteCreated:
     deal_flow.go(deal, "quote")
     lines = deal.lines if cmd.lines is None else cmd.lines
     if not lines:
-        raise NothingOffered()
+        raise NothingOffered(errors=[FieldError("lines", "must not be empty")])
     (last,) = await tx.rows(select(func.coalesce(func.max(Quote.number), 0).label("number")).where(Quote.deal_id == deal.id))
     total = totals(lines, deal.currency)
     _foreseeable(cmd.valid_until, tx)
@@ -83,7 +85,7 @@ async def revise_quote(cmd: ReviseQuote, tx: Tx) -> QuoteRevised:
     quote_flow.go(quote, "revise")
     if cmd.lines is not None:
         if not cmd.lines:
-            raise NothingOffered()
+            raise NothingOffered(errors=[FieldError("lines", "must not be empty")])
         quote.lines = cmd.lines
         quote.subtotal, quote.discount, quote.total = totals(cmd.lines, quote.currency)
     _foreseeable(cmd.valid_until, tx)

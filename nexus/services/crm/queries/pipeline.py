@@ -11,6 +11,8 @@ from msgspec import Meta
 
 from nexus.core import (
     ColumnElement,
+    FieldError,
+    Invalid,
     Query,
     Rows,
     Sight,
@@ -96,6 +98,8 @@ class ForecastAgainstQuota(Query, frozen=True, kw_only=True):
 
 @answers(ForecastAgainstQuota, needs="crm.deal:read")
 def forecast_against_quota(query: ForecastAgainstQuota, sight: Sight) -> Rows:
+    if query.period_end < query.period_start:
+        raise Invalid.of(FieldError("period_end", "is before period_start"))
     deals, quotas = _forecast(query, sight).subquery("deals"), _quotas(query, sight).subquery("quotas")
     both = and_(deals.c.owner_id == quotas.c.owner_id, deals.c.currency == quotas.c.currency)
     owner, currency = func.coalesce(deals.c.owner_id, quotas.c.owner_id), func.coalesce(deals.c.currency, quotas.c.currency)

@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Final
 
-from nexus.core import Problem, Tx
+from nexus.core import FieldError, Problem, Tx
 from nexus.services.crm.entities import Deal, DealStage, StageChange
 from nexus.services.crm.flows import deal_flow
 from nexus.services.crm.terms import DealStatus, StageType
@@ -27,6 +27,7 @@ class StageNeeds(Problem, status=422):
 
     stage: str
     fields: str
+    errors: list[FieldError]
 
 
 class NoStage(Problem, status=409):
@@ -54,12 +55,19 @@ def in_use(stage: DealStage) -> None:
 def require(deal: Deal, stage: DealStage) -> None:
     """StageNeeds (422) names what the stage requires and the deal has not."""
     if lacking := missing(deal, stage):
-        raise StageNeeds(stage=stage.name, fields=", ".join(lacking).replace("_", " "))
+        errors = [FieldError(_place(name), f"is required in {stage.name}") for name in lacking]
+        raise StageNeeds(stage=stage.name, fields=", ".join(lacking).replace("_", " "), errors=errors)
 
 
 def missing(deal: Deal, stage: DealStage) -> list[str]:
     """What the stage requires and the deal has not."""
     return [name for name in stage.required_fields if _empty(deal, name)]
+
+
+def _place(name: str) -> str:
+    """Where a deal has it: in a field of its own, or among the tenant's."""
+    column = _COLUMNS.get(name, name)
+    return column if column in Deal.__table__.c else f"custom.{name}"
 
 
 def _empty(deal: Deal, name: str) -> bool:

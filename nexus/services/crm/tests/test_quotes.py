@@ -85,6 +85,8 @@ async def test_refuses_quotes_of_nothing(crm: Harness, sales: Sales) -> None:
     deal_id = await deal_with(crm, [])
     async with refused(crm, NothingOffered):
         await crm.run(CreateQuote(deal_id=deal_id))
+    told = await crm.api("POST", "/api/v1/crm/quotes", {"deal_id": str(deal_id)})
+    assert (told.status, told.json()["errors"]) == (422, [{"field": "lines", "message": "must not be empty"}])
     other = await deal_with(crm)
     async with refused(crm, NothingOffered):
         await crm.run(CreateQuote(deal_id=other, lines=[]))

@@ -56,6 +56,12 @@ async def test_pipeline_by_stage_shows_empty_stages_and_leaves_out_what_has_no_r
     ]
 
 
+async def test_a_forecast_of_a_period_that_ends_before_it_begins_is_refused(crm: Harness) -> None:
+    refusal = await crm.api("GET", "/api/v1/crm/reports/forecast-against-quota?period_start=2026-03-31&period_end=2026-03-30")
+
+    assert (refusal.status, refusal.json()["errors"]) == (422, [{"field": "period_end", "message": "is before period_start"}])
+
+
 async def test_forecast_against_quota_is_exact_in_each_currency(crm: Harness, sales: Sales) -> None:
     ann, bob = uuid7(), uuid7()
     march: dict[str, Any] = {"period_start": dt.date(2026, 3, 1), "period_end": dt.date(2026, 3, 31)}

@@ -158,6 +158,18 @@ async def test_a_stage_asks_for_what_it_requires(
             await crm.run(move)
 
 
+async def test_what_a_stage_lacks_is_named_by_its_field(crm: Harness, sales: Sales) -> None:
+    required = ["contact", "headcount"]
+    stage = await crm.given(DealStage(pipeline_id=sales.pipeline.id, name="Demanding", position=7, required_fields=required))
+    deal = await opened(crm)
+
+    refusal = await crm.api("POST", f"/api/v1/crm/deals/{deal.id}/move_stage", {"stage_id": str(stage.id)})
+
+    assert (refusal.status, refusal.json()["type"]) == (422, "/problems/stage-needs")
+    names = ["contact_id", "custom.headcount"]
+    assert refusal.json()["errors"] == [{"field": name, "message": "is required in Demanding"} for name in names]
+
+
 async def test_a_stage_may_require_a_field_of_the_tenants_own(crm: Harness, sales: Sales) -> None:
     stage = await crm.given(DealStage(pipeline_id=sales.pipeline.id, name="Sized", position=7, required_fields=["headcount"]))
     deal = await opened(crm)
