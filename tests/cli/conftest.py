@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from nexus.cli import app
 from nexus.engines.oltp.embedded import running_url
-from tests.process.conftest import PATIENCE, ROOT, Nexus, alive, below, free_port, until
+from tests.process.conftest import PATIENCE, ROOT, Nexus, alive, below, free_port, interruptible, until
 
 OWNER = ("--owner-name", "Ade", "--owner-email", "ade@example.com")
 
@@ -111,7 +111,7 @@ class Cli:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - so that Ctrl-C is a signal
+            preexec_fn=_on_a_terminal,  # noqa: PLW1509 - so that Ctrl-C is a signal
         )
         os.close(theirs)
         try:
@@ -121,6 +121,11 @@ class Cli:
                 process.kill()
                 process.wait()
             os.close(ours)
+
+
+def _on_a_terminal() -> None:
+    interruptible()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @dataclass

@@ -61,6 +61,11 @@ def below(pid: int) -> list[int]:
     return found
 
 
+def interruptible() -> None:
+    """In a new process, before its program: heed Ctrl-C also where whoever started the tests does not (`make test &`, nohup)."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def until(holds: Callable[[], bool], what: str) -> None:
     """Wait for something another process does."""
     deadline = time.monotonic() + PATIENCE
@@ -118,6 +123,7 @@ class Nexus:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=interruptible,  # noqa: PLW1509 - what is ignored stays ignored across exec
             )
 
     def start(self, *arguments: str, **environment: str) -> Nexus:
