@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from nexus.core.problem import FieldError, Invalid
-from nexus.surfaces.imports.asked import Asked
+from nexus.surfaces.imports.asked import DELIMITERS, Asked
 from nexus.surfaces.shapes import Field, Shape
 
 ESCAPED: Final = re.compile(r"'+[=+\-@\t\r]")
@@ -81,9 +81,10 @@ def columns(shape: Shape, header: list[str], asked: Asked) -> Columns:
         first, _, key = name.partition(".")
         field = shape.fields.get(first)
         if field is None or (key and first not in _KEYED):
+            title = _shown(title)
             errors.append(FieldError(title, f"is not a field of {shape.name}; map it (map={title}:field) or leave it out (map={title}:)"))
         elif name in taken or (first in taken and key):
-            errors.append(FieldError(title, f"is a second column for {name}"))
+            errors.append(FieldError(_shown(title), f"is a second column for {name}"))
         elif not field.writable and first != "id":
             ignored.append(first)
         else:
@@ -94,8 +95,23 @@ def columns(shape: Shape, header: list[str], asked: Asked) -> Columns:
             else:
                 special.append(Column(place, first, key or None, value))
     if errors:
-        raise Invalid.of(*errors)
+        raise Invalid.of(*(_separated(header) or errors))
     return Columns(len(header), tuple(plain), tuple(special), tuple(ignored))
+
+
+def _separated(header: list[str]) -> list[FieldError]:
+    """What is wrong with a header that is one column because another character stands between its names."""
+    for name, character in DELIMITERS.items():
+        if len(header) == 1 and character in header[0]:
+            return [
+                FieldError("delimiter", f"the header is one column, {_shown(header[0])!r}; send delimiter={name} if that is what separates")
+            ]
+    return []
+
+
+def _shown(title: str) -> str:
+    """The name of a column as it may be printed anywhere."""
+    return "".join(one if one.isprintable() else " " for one in title)[:200]
 
 
 def _value(field: Field, asked: Asked, keyed: bool) -> Callable[[str], Any] | None:

@@ -14,6 +14,8 @@ from nexus.surfaces.imports.source import BLOCK, LONGEST, Source
 MOST: Final = 2_000
 """Records in a batch."""
 BOM: Final = b"\xef\xbb\xbf"
+NO_TEXT: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF-", b"\x89PNG")
+"""How workbooks, archives and other files begin that are no text."""
 TOO_LONG: Final = FieldError("", f"the record is longer than {LONGEST:,} bytes")
 
 csv.field_size_limit(LONGEST)
@@ -181,6 +183,8 @@ class Reader:
         block, _ = await self.source.block()
         if block.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise Malformed(reason="The file is UTF-16; save it as UTF-8.")
+        if block.startswith(NO_TEXT) or b"\0" in block.partition(b"\n")[0]:
+            raise Malformed(reason="The file is no text, but perhaps a workbook or an archive; save it as CSV in UTF-8, or as NDJSON.")
         if block.startswith(BOM):
             self.source.take(len(BOM))
         if not header:
