@@ -116,7 +116,7 @@ def slow_exchanges(said: list[tuple[dt.datetime, Direction]], first: dt.datetime
 
 @settings(max_examples=60, deadline=None)
 @given(
-    weeks(), st.integers(1, 600), st.lists(st.integers(0, 3 * 1440), min_size=1, max_size=6, unique=True), st.randoms(use_true_random=False)
+    weeks(), st.integers(1, 500), st.lists(st.integers(0, 3 * 1440), min_size=1, max_size=6, unique=True), st.randoms(use_true_random=False)
 )
 def test_answers_may_be_noted_in_any_order(hours: list[OpenHours], first: int, answers: list[int], random: Any) -> None:
     start = dt.datetime(2026, 6, 11, 8, tzinfo=dt.UTC)
