@@ -36,7 +36,7 @@ class Postgres(Oltp):
         self._fast = Lane(_conninfo(url, "fast", settings.fast_limit), fast, settings, self.stats)
         self._write = Lane(_conninfo(url, "write", settings.fast_limit), write, replace(settings, spill=1), self.stats)
         self._slow = Lane(_conninfo(url, "slow", settings.slow_limit), slow, settings, self.stats)
-        self._together = Together(self._shared)
+        self._together = Together(self._shared, lambda schema: self._write.pick(schema) is not None)
         self._lanes = {"fast": self._fast, "write": self._write, "slow": self._slow}
         self._cursors = Leases(_conninfo(url, "stream", settings.slow_limit), slow, settings, self.stats)
         leased = _conninfo(url, "tx", settings.transaction_limit)

@@ -44,8 +44,10 @@ class _Tenant:
 class Together:
     """Gathers the writes of each tenant. Belongs to one loop."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, ready: Callable[[str], bool]) -> None:
+        """`ready` says whether a tenant's group could be sent at once."""
         self._run = run
+        self._ready = ready
         self._tenants: dict[str, _Tenant] = {}
         self._apart: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,6 +79,12 @@ class Together:
 
     def _go(self, schema: str, tenant: _Tenant) -> None:
         tenant.called = False
+        if not self._ready(schema):
+            # where there is no connection nobody waits behind others who wait for one: each has its own time for that
+            while tenant.waiting:
+                self._spawn(self._alone(schema, *tenant.waiting.popleft()))
+            if not tenant.under_way:
+                self._tenants.pop(schema, None)
         while tenant.waiting and tenant.under_way < ABREAST:
             group = [tenant.waiting.popleft() for _ in range(min(MOST, len(tenant.waiting)))]
             tenant.under_way += 1
@@ -98,7 +106,7 @@ class Together:
             tenant.under_way -= 1
             if tenant.waiting:
                 self._go(schema, tenant)
-            elif not tenant.under_way:
+            if not tenant.waiting and not tenant.under_way:
                 self._tenants.pop(schema, None)
 
     async def _try(self, schema: str, group: list[_Waiting]) -> None:

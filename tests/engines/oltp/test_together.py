@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import psycopg
+import pytest
 
-from nexus.engines.oltp import CheckViolation, ForeignKeyViolation, Statement, Unavailable, UniqueViolation
+from nexus.engines.oltp import Call, CheckViolation, ForeignKeyViolation, Result, Statement, Unavailable, UniqueViolation
 from nexus.engines.oltp.postgres import Postgres
-from nexus.engines.oltp.together import MOST
+from nexus.engines.oltp.together import MOST, Together
 
 Names = Callable[[], Awaitable[list[bytes | None]]]
 Waits = Callable[[int], Awaitable[None]]
@@ -21,6 +22,12 @@ LIMIT = Statement("select current_setting('lock_timeout')")
 
 def add(n: int, *, email: bytes | None = None, age: bytes | None = None) -> tuple[Statement, list[bytes | None]]:
     return ADD, [b"%d" % n, b"No. %d" % n, email, age]
+
+
+@pytest.fixture(autouse=True)
+async def connected(db: Postgres, ours: str) -> None:
+    """Writes share only where they can be sent at once."""
+    await db.run(ours, (LIMIT, []), lane="write")
 
 
 async def test_what_comes_at_the_same_time_is_one_round_trip_and_one_transaction(db: Postgres, ours: str, names: Names) -> None:
@@ -139,6 +146,51 @@ async def test_those_that_wait_for_a_lock_do_not_hold_up_what_comes_later(
                 assert (await db.write(ours, add(n))).affected == 1
     async with asyncio.timeout(10):
         assert [one.affected for one in await asyncio.gather(*waiting)] == [1] * 4
+
+
+async def test_where_there_is_no_connection_everybody_waits_at_the_same_time(ours: str) -> None:
+    """None behind another: all hear of it when the first one does."""
+    asked: list[int] = []
+    away = asyncio.Event()
+
+    async def run(schema: str, calls: list[Call], waits: bool) -> list[Result]:
+        asked.append(len(calls))
+        if len(asked) == 10:
+            away.set()
+        await away.wait()
+        raise Unavailable("away")
+
+    together = Together(run, lambda schema: False)
+    async with asyncio.timeout(10):
+        done = await asyncio.gather(*(together.write(ours, add(n)) for n in range(10)), return_exceptions=True)
+
+    assert {type(one) for one in done} == {Unavailable}
+    assert asked == [1] * 10
+
+
+async def test_what_gathered_while_the_connection_was_lost_does_not_wait_for_one_in_turns(ours: str) -> None:
+    asked: list[tuple[int, bool]] = []
+    away, all_asked = asyncio.Event(), asyncio.Event()
+
+    async def run(schema: str, calls: list[Call], waits: bool) -> list[Result]:
+        asked.append((len(calls), waits))
+        if len(asked) == 6:
+            all_asked.set()
+        await (all_asked if away.is_set() else away).wait()
+        raise Unavailable("lost")
+
+    together = Together(run, lambda schema: not away.is_set())
+    writes: list[asyncio.Future[Result]] = []
+    for n in range(6):
+        writes.append(asyncio.ensure_future(together.write(ours, add(n))))
+        for _ in range(3):
+            await asyncio.sleep(0)
+    away.set()
+    async with asyncio.timeout(10):
+        done = await asyncio.gather(*writes, return_exceptions=True)
+
+    assert {type(one) for one in done} == {Unavailable}
+    assert asked == [(1, False)] * 2 + [(1, True)] * 4
 
 
 async def test_a_pool_that_closes_tells_everybody(db: Postgres, ours: str, owner: Owner, waits_for_lock: Waits) -> None:
