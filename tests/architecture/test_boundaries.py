@@ -173,7 +173,7 @@ def test_a_broken_contract_is_found(tmp_path: Path) -> None:
         "services/crm/entities.py": "",
         "services/crm/api/__init__.py": "",
         "services/crm/api/deals.py": "",
-        **{f"{name}/__init__.py": "" for name in ("surfaces", "runtime", "engines", "activation", "gateway", "cli")},
+        **{f"{name}/__init__.py": "" for name in ("surfaces", "runtime", "engines", "activation", "gateway", "cli", "links")},
     }.items():
         (package / path).parent.mkdir(parents=True, exist_ok=True)
         (package / path).write_text(text, encoding="utf-8")
