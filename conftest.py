@@ -42,6 +42,7 @@ def pytest_configure() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.14 on
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    installed()  # roles and operations are there when tests are collected that run once for each
 
 
 @dataclass(frozen=True)

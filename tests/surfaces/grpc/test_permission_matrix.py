@@ -24,7 +24,8 @@ async def over_rest(caller: Harness, method: Method, id: str) -> tuple[int, str]
     """The status, and of a refusal its type."""
     operation = method.operation
     named = {"if_match": "*"} if operation.kind in ("update", "archive", "delete") else {}
-    body = None if operation.reads else {}
+    says = method.takes.json(method.takes.type()) if operation.kind in ("create", "command") else {}  # by leaving everything out
+    body = None if operation.reads else says
     answer = await caller.api(operation.method, f"/api/v1/{operation.service}/{operation.path.replace('{id}', id)}", body, **named)
     return answer.status, answer.json()["type"] if answer.status >= 400 else ""
 
