@@ -47,6 +47,8 @@ class Problem(Exception):
     """A refusal. The class's docstring is the sentence shown, with the facts filled in."""
 
     status: ClassVar[int] = 400
+    foreign: ClassVar[bool] = False
+    """Stands for what another process refused, and is no kind of its own."""
 
     def __init_subclass__(cls, status: int | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -24,6 +24,8 @@ _wire: Final = msgspec.json.Decoder(_Wire)
 class Elsewhere(Problem):
     """{detail}"""
 
+    foreign = True
+
     def __init__(self, wire: _Wire) -> None:
         self._wire = wire
         super().__init__(**wire.facts)

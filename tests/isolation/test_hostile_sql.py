@@ -245,6 +245,7 @@ async def test_a_tenant_reads_its_own_events_and_audit_alone(pair: Pair, oltp: P
             await owner.execute(
                 f"INSERT INTO nexus_cell.event SELECT ({position}), '{schema}', 'nexus.a.b.c.d', gen_random_uuid(), now(), '{{}}'".encode()
             )
+            await owner.execute("UPDATE nexus_cell.log_head SET position = (SELECT max(position) FROM nexus_cell.event)")
             await owner.execute(f"INSERT INTO nexus_cell.audit VALUES ('{schema}', 1, now(), '{{}}', 'a', 'b')".encode())
 
     for table in ("event", "audit"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-__all__ = ["Argument", "Directive", "Graph", "Kind", "Member", "inner"]
+__all__ = ["SHAREABLE", "Argument", "Directive", "Graph", "Kind", "Member", "inner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,10 @@ class Directive:
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+SHAREABLE: Final = Directive("shareable")
+"""On values, which have no key: several services may answer the same one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

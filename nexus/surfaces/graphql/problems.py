@@ -9,7 +9,7 @@ from typing import Any, Final, get_type_hints
 from nexus.core import problem as core
 from nexus.core.problem import FieldError, Problem
 from nexus.surfaces.graphql import names
-from nexus.surfaces.graphql.model import Directive, Graph, Kind, Member
+from nexus.surfaces.graphql.model import SHAREABLE, Graph, Kind, Member
 from nexus.surfaces.graphql.sources import Part
 from nexus.surfaces.graphql.values import Values
 from nexus.surfaces.openapi.problems import sentence
@@ -33,12 +33,11 @@ SHARED: Final[tuple[type[Problem], ...]] = (
 """What any change may be refused with."""
 OTHER: Final = "OtherProblem"
 """The type of a refusal that no operation declares."""
-_SHAREABLE: Final = (Directive("shareable"),)
 
 
 def add(graph: Graph) -> None:
     """The interface, the refusals that every endpoint has, and one for whatever else."""
-    error = graph.add(Kind(name="FieldError", kind="object", doc=_line(FieldError), origin=_origin(FieldError), directives=_SHAREABLE))
+    error = graph.add(Kind(name="FieldError", kind="object", doc=_line(FieldError), origin=_origin(FieldError), directives=(SHAREABLE,)))
     error.add(Member(name="field", type="String!", doc="A path such as `input.owner.email`.", source=Part("field")))
     error.add(Member(name="message", type="String!", doc="What is wrong with it.", source=Part("message")))
     refusal = graph.add(Kind(name="Problem", kind="interface", doc="A refusal (RFC 9457).", origin=_origin(Problem)))
@@ -47,7 +46,7 @@ def add(graph: Graph) -> None:
     for kind in SHARED:
         of(graph, kind)
     other = Kind(
-        name=OTHER, kind="object", doc="A refusal of another kind.", origin="other problems", of=("Problem",), directives=_SHAREABLE
+        name=OTHER, kind="object", doc="A refusal of another kind.", origin="other problems", of=("Problem",), directives=(SHAREABLE,)
     )
     for member in _members():
         graph.add(other).add(member)
@@ -66,9 +65,8 @@ def of(graph: Graph, problem: type[Problem]) -> str:
     name = names.of_class(problem)
     if name in graph and graph[name].origin == _origin(problem):
         return name
-    shared = () if problem.__module__.startswith("nexus.services.") else _SHAREABLE
     doc = sentence(problem)
-    kind = graph.add(Kind(name=name, kind="object", doc=doc, origin=_origin(problem), of=("Problem",), directives=shared))
+    kind = graph.add(Kind(name=name, kind="object", doc=doc, origin=_origin(problem), of=("Problem",), directives=(SHAREABLE,)))
     for member in _members():
         kind.add(member)
     values = Values(graph)

@@ -11,7 +11,7 @@ from nexus.core.policy import ROLES
 from nexus.links import Link
 from nexus.surfaces.filters import OPERATORS
 from nexus.surfaces.graphql import names
-from nexus.surfaces.graphql.model import Argument, Directive, Graph, Kind, Member
+from nexus.surfaces.graphql.model import SHAREABLE, Argument, Directive, Graph, Kind, Member
 from nexus.surfaces.graphql.sources import Column, Edge, Elsewhere, Linked, Many, One, Single, Source, Stub
 from nexus.surfaces.graphql.values import Values, enumeration, whole
 from nexus.surfaces.openapi.structs import paragraphs
@@ -19,7 +19,6 @@ from nexus.surfaces.shapes import Field, Shape, by_name
 
 KEY: Final = Directive("key", {"fields": "id"})
 KNOWN: Final = Directive("key", {"fields": "id", "resolvable": False})
-SHAREABLE: Final = Directive("shareable")
 PAGE: Final = 20
 """Records of a page where no number is given."""
 _STAMPS: Final = ("created_by", "updated_by")

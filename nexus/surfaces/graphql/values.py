@@ -9,7 +9,7 @@ import msgspec
 from msgspec import inspect as seen
 
 from nexus.surfaces.graphql import names
-from nexus.surfaces.graphql.model import Graph, Kind, Member
+from nexus.surfaces.graphql.model import SHAREABLE, Graph, Kind, Member
 from nexus.surfaces.graphql.sources import Part
 from nexus.surfaces.openapi.structs import field_docs, paragraphs
 
@@ -88,7 +88,9 @@ class Values:
         name = names.of_class(struct)
         if name in self._graph and self._graph[name].origin == _origin(struct):
             return name
-        made = self._graph.add(Kind(name=name, kind="object", doc=paragraphs(struct.__doc__), origin=_origin(struct)))
+        made = self._graph.add(
+            Kind(name=name, kind="object", doc=paragraphs(struct.__doc__), origin=_origin(struct), directives=(SHAREABLE,))
+        )
         docs = field_docs(struct)
         for field in msgspec.structs.fields(struct):
             type_ = self.answered(field.type)

@@ -103,7 +103,7 @@ def every() -> list[type[Problem]]:
 
     def visit(kind: type[Problem]) -> None:
         for one in kind.__subclasses__():
-            if one.__module__.startswith("nexus."):
+            if one.__module__.startswith("nexus.") and not one.foreign:
                 found[one.code()] = one
             visit(one)
 

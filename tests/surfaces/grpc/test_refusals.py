@@ -218,7 +218,7 @@ def every_problem(kind: type[Problem] = Problem) -> list[type[Problem]]:
 
 
 def test_every_status_of_a_problem_has_a_code() -> None:
-    assert {kind.status for kind in every_problem()} <= CODES.keys()
+    assert {kind.status for kind in every_problem() if kind.__module__.startswith("nexus.")} <= CODES.keys()
     assert Code.UNKNOWN not in CODES.values()
 
 
