@@ -37,11 +37,13 @@ CODES: Final[Mapping[int, grpc.StatusCode]] = {
     403: _Code.PERMISSION_DENIED,
     404: _Code.NOT_FOUND,
     405: _Code.UNIMPLEMENTED,
+    406: _Code.INVALID_ARGUMENT,
     408: _Code.RESOURCE_EXHAUSTED,
     409: _Code.FAILED_PRECONDITION,
     410: _Code.OUT_OF_RANGE,
     412: _Code.ABORTED,
     413: _Code.RESOURCE_EXHAUSTED,
+    415: _Code.INVALID_ARGUMENT,
     422: _Code.INVALID_ARGUMENT,
     426: _Code.FAILED_PRECONDITION,
     428: _Code.FAILED_PRECONDITION,
@@ -50,6 +52,7 @@ CODES: Final[Mapping[int, grpc.StatusCode]] = {
     501: _Code.UNIMPLEMENTED,
     503: _Code.UNAVAILABLE,
     504: _Code.DEADLINE_EXCEEDED,
+    508: _Code.INTERNAL,
 }
 """The code of each status of a problem; ALREADY_EXISTS is the one of AlreadyExists."""
 
