@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from nexus.cli.output import err, say_json
+from nexus.cli.output import as_text, say_document
 from nexus.cli.up import fail
 from nexus.core.service import installed
 from nexus.surfaces.live.asyncapi import asyncapi as document
@@ -30,11 +29,4 @@ def register(app: typer.Typer) -> None:
         if not url.startswith(("http://", "https://")):
             fail(f"{url!r} is no address of a server: it begins with http:// or https://.", 2)
         made = document([services[service]] if service is not None else services.values(), url=url)
-        if output is None:
-            say_json(made)
-            return
-        try:
-            output.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-        except OSError as error:
-            fail(f"{output} cannot be written: {error.strerror}", 2)
-        err().print(f"{output}: {len(made['channels'])} channels", style="dim")
+        say_document(as_text(made), output, f"{len(made['channels'])} channels")

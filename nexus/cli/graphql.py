@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from nexus.cli.output import err
+from nexus.cli.output import say_document
 from nexus.cli.up import fail, settings_or_exit
 from nexus.core.service import Service, installed
 from nexus.gateway.federation.composition import CompositionFailed, compose
@@ -46,14 +46,7 @@ def compose_(
 ) -> None:
     """Write the supergraph of all services; where they are not one graph, say why and which declarations cause it."""
     made = composed(installed(), url)
-    if output is None:
-        typer.echo(made, nl=False)
-        return
-    try:
-        output.write_text(made, encoding="utf-8")
-    except OSError as error:
-        fail(f"{output} cannot be written: {error.strerror}", 2)
-    err().print(f"{output}: the supergraph of {', '.join(installed())}", style="dim")
+    say_document(made, output, f"the supergraph of {', '.join(installed())}")
 
 
 def composed(services: dict[str, Service], url: str) -> str:

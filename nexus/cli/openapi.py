@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from nexus.activation.openapi import control_part
-from nexus.cli.output import err, say_json
+from nexus.cli.output import as_text, say_document
 from nexus.cli.up import fail
 from nexus.core.service import installed
 from nexus.surfaces.openapi import document
@@ -32,11 +31,4 @@ def register(app: typer.Typer) -> None:
             made = document(services, control_part(), url=url)
         else:
             made = document([services[service]], url=url)
-        if output is None:
-            say_json(made)
-            return
-        try:
-            output.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-        except OSError as error:
-            fail(f"{output} cannot be written: {error.strerror}", 2)
-        err().print(f"{output}: {len(made['paths'])} paths", style="dim")
+        say_document(as_text(made), output, f"{len(made['paths'])} paths")

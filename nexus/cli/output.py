@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -64,7 +65,24 @@ def err() -> Console:
 
 def say_json(value: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.write(as_text(value))
+
+
+def say_document(text: str, output: Path | None, what: str) -> None:
+    """A document on stdout or, with a word of what it is, in a file. Exit code 2 where the file cannot be written."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{output} cannot be written: {error.strerror}", 2)
+    err().print(f"{output}: {what}", style="dim")
+
+
+def as_text(document: Any) -> str:
+    """A JSON document as it is kept and read."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
 def say_line(value: Any) -> None:
