@@ -101,7 +101,7 @@ def sockets(target: Target, node: Node) -> Mapping[str, SocketEndpoint]:
 def agents_page(node: Node) -> AgentsPage:
     """Tools for agents. What clients keep for us is sealed with the password that every process logs in to the databases with."""
     settings = node.settings
-    return AgentsPage(node.operations, node.services, node.authenticate, passwords(settings).app.encode(), settings.origins())
+    return AgentsPage(node.operations, node.services, node.authenticate, passwords(settings).app.encode(), settings.origins(), node.live)
 
 
 def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) -> Mounted:

@@ -1,8 +1,9 @@
-"""The page of tools for agents: `/mcp`, one POST and one answer. What answers is loaded by the first request that needs it."""
+"""The page of tools for agents: `/mcp`. What answers is loaded by the first request that needs it."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from nexus.core.problem import Problem
 from nexus.core.service import Service
 from nexus.runtime.app import Raw
 from nexus.surfaces.calling import Caller
+from nexus.surfaces.live import Live
 from nexus.surfaces.operations import Operations
 from nexus.surfaces.rest.message import Response
 
@@ -36,21 +38,23 @@ class AgentsPage:
         authenticate: Callable[[str], Awaitable[Caller]],
         secret: bytes,
         origins: frozenset[str] = frozenset(),
+        live: Live | None = None,
     ) -> None:
         self._operations = operations
         self._services = services
         self._authenticate = authenticate
         self._secret = secret
         self._origins = origins
+        self._live = live
         self._loading: asyncio.Task[Answering] | None = None
 
     async def __call__(self, raw: Raw) -> Response:
         """The answer to one message. ForeignPage (403) where a page of another origin sends it."""
         self._own_page(raw)
         caller = await self._authenticate(raw.token())
-        if raw.method != "POST":
+        if raw.method not in ("POST", "GET"):
             return Response(405, b"", [(b"allow", b"POST")])
-        body = await raw.body()
+        body = await raw.body() if raw.method == "POST" else b""
         answer = await self._loaded()
         return await answer(raw, caller, body)
 
@@ -71,12 +75,14 @@ class AgentsPage:
         return await asyncio.shield(self._loading)
 
     def _load(self) -> Answering:
-        from nexus.surfaces.mcp.http import Posted, respond
+        from nexus.surfaces.mcp.http import Posted, listen, respond
         from nexus.surfaces.mcp.server import Agents
 
-        agents = Agents(self._operations, self._services, self._secret)
+        agents = Agents(self._operations, self._services, self._secret, self._live)
 
         async def answer(raw: Raw, caller: Caller, body: bytes) -> Response:
-            return await respond(agents, Posted(raw.query, raw.headers, body, caller, raw.correlation))
+            renew = functools.partial(self._authenticate, raw.token())
+            posted = Posted(raw.query, raw.headers, body, caller, raw.correlation, renew)
+            return await (respond if raw.method == "POST" else listen)(agents, posted)
 
         return answer

@@ -25,6 +25,7 @@ from nexus.engines.oltp import Call, DatabaseError, Result, SerializationFailure
 from nexus.surfaces import journal
 from nexus.surfaces.effects import Effects, How
 from nexus.surfaces.journal import Cause
+from nexus.surfaces.limits import amounts_set
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.records import changeable, records_of
 from nexus.surfaces.redirects import Merged, survivor_statement
@@ -191,7 +192,15 @@ class UnitOfWork(Tx):
         return [msgspec.json.decode(row[0] or b"null") for row in result.rows]
 
     async def execute(self, statement: Update | Delete) -> int:
-        (result,) = await self.ask(call(statement, self._caller))
+        limited = self.rights is not None and self.rights.limits.most is not None
+        looked_at = amounts_set(statement) if limited and isinstance(statement, Update) else None
+        if looked_at is None:
+            (result,) = await self.ask(call(statement, self._caller))
+            return result.affected
+        shape, names, written = looked_at
+        (result,) = await self.ask(call(written, self._caller))
+        for row in result.rows:
+            self._within(shape, msgspec.json.decode(row[0] or b"{}"), names)
         return result.affected
 
     def sees(self, kind: type[Entity]) -> sa.ColumnElement[bool]:

@@ -68,6 +68,16 @@ told AS MATERIALIZED (SELECT old.n, made.id, {row_json(shape, "made", shape.sens
 {_journal(about, ''',"changed":"' || told.changed || '"''')}""")
 
 
+@kept
+def amounts_statement(entity: type[Entity]) -> Compiled:
+    """The amounts of the records of `:ids`, each with its currency, as JSON."""
+    shape = shape_of(entity)
+    names = {name for field in shape.fields.values() if field.facts.currency for name in (field.name, field.facts.currency)}
+    shown = "".join(f", '{name}', t.{name}::text" for name in sorted(names))
+    return named(f"""SELECT json_build_object('id', t.id{shown}) FROM {{s}}.{shape.table.name} t
+JOIN json_array_elements_text(:ids::json) AS i(id) ON t.id = i.id::uuid""")
+
+
 def _given_json(shape: Shape, names: tuple[str, ...], table: str) -> str:
     """What audit keeps of the fields that the row gave."""
     masked = masked_json([shape.fields[name] for name in names], table, when="old.r ? '{name}'")

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
+import sqlalchemy as sa
+from sqlalchemy.sql.dml import Update
+
+from nexus.core.entity import Entity
 from nexus.core.policy import matches
 from nexus.core.problem import FieldError, Problem
-from nexus.surfaces.shapes import Shape
+from nexus.surfaces.shapes import Shape, shape_of
 
 
 class OverLimit(Problem, status=403):
@@ -65,6 +69,25 @@ class Limits:
             code, amount = str(values.get(currency)), abs(Decimal(value))
             if amount and amount > most.get(code, Decimal(0)):
                 raise over(field.name, amount, code, most)
+
+
+def amounts_set(statement: Update) -> tuple[Shape, frozenset[str], Update] | None:
+    """Of a statement that changes many records, the fields it sets, and the statement that answers the amounts as well; None where it sets none."""
+    table = cast(sa.Table, statement.table)  # SQLAlchemy's own copy of it
+    kind = next((mapper.class_ for mapper in Entity.registry.mappers if mapper.class_.__table__.name == table.name), None)
+    if kind is None:
+        return None
+    shape = shape_of(kind)
+    given: Mapping[Any, Any] = getattr(statement, "_values", None) or {}
+    names = frozenset(str(getattr(column, "key", column)) for column in given)
+    amounts = [field for field in shape.fields.values() if field.facts.currency is not None]
+    if not any(names & {field.name, str(field.facts.currency)} for field in amounts):
+        return None
+    shown = {name: None for field in amounts for name in (field.name, str(field.facts.currency))}
+    pairs: list[sa.ColumnElement[str]] = []
+    for name in shown:
+        pairs += [sa.literal_column(f"'{name}'", sa.Text), sa.cast(table.c[name], sa.Text)]
+    return shape, names, statement.returning(sa.func.json_build_object(*pairs))
 
 
 def over(field: str, amount: Decimal, code: str, most: Mapping[str, Decimal]) -> OverLimit:

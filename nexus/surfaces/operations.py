@@ -21,6 +21,7 @@ from nexus.engines.oltp import PermissionDenied
 from nexus.surfaces.calling import Caller, Gate
 from nexus.surfaces.effects import Effects
 from nexus.surfaces.rest import Request, Response, Rest
+from nexus.surfaces.rest.message import Progress
 from nexus.surfaces.rest.records import record_id
 from nexus.surfaces.shapes import shape_of
 
@@ -87,6 +88,9 @@ class Ask:
     effects: Effects | None = None
     """Where a dry run says what it would do."""
     correlation: str | None = None
+    many: bool = False
+    """Of a create or an update that no command makes: `body` is a batch, as `…/bulk` takes it."""
+    progress: Progress | None = None
 
 
 class Operations:
@@ -130,11 +134,11 @@ class Operations:
             raise (error if self._gate is None else await self._gate.refusal(admitted, error)) from error
 
     async def _answer(self, caller: Caller, operation: Operation, ask: Ask, id: UUID | str | None) -> Response:
-        if operation.on_one and operation.entity is not None:
+        if operation.on_one and operation.entity is not None and not ask.many:
             if caller.rights is not None:
                 caller.rights.need(operation.needs)
             id = record_id(str(id or ""), shape_of(operation.entity))  # `export` or `bulk` would lead to another endpoint
-        rest = operation.path.replace("{id}", str(id)).split("/")
+        rest = [operation.path.partition("/")[0], "bulk"] if ask.many else operation.path.replace("{id}", str(id)).split("/")
         path = f"/api/v1/{operation.service}/{'/'.join(rest)}"
         endpoint = self._rest.methods(operation.service, rest).get(operation.method)
         if endpoint is None:  # an id that reads as something else: no record is called so
@@ -150,6 +154,7 @@ class Operations:
                 caller,
                 ask.correlation or str(uuid7()),
                 effects=ask.effects,
+                progress=ask.progress,
             )
         )
 

@@ -68,7 +68,8 @@ class Live:
         self._tails: dict[str, Tail] = {}
         self._everyone: set[Subscription] = set()
         self._watching: asyncio.Task[None] | None = None
-        self._going_away = False
+        self.going_away = asyncio.Event()
+        """The process stops: no subscription begins any more."""
         self.ends: dict[str, int] = {}
         """How many subscriptions have ended by the server's will, by the problem's code."""
 
@@ -95,7 +96,7 @@ class Live:
         Gap (410) where not everything after the position is kept. Raises what the engines raise. It begins where it is asked for, and takes
         up room once something is taken from it.
         """
-        if self._going_away:
+        if self.going_away.is_set():
             raise GoingAway(what=GoingAway.what)
         topics = wanted(patterns, caller.tenant.id, self.topics, caller.rights)
         tail = self._tail(caller.cell)
@@ -115,7 +116,7 @@ class Live:
 
     async def catch_up(self, subscription: Subscription) -> list[LiveEvent]:
         """A page of what it has missed. Ends it with Gap where retention was quicker."""
-        if self._going_away:
+        if self.going_away.is_set():
             subscription.end(GoingAway(what=GoingAway.what))
             return []
         self._everyone.add(subscription)
@@ -207,7 +208,7 @@ class Live:
 
     async def go_away(self) -> None:
         """The process stops: end every subscription, and begin none."""
-        self._going_away = True
+        self.going_away.set()
         for one in list(self._everyone):
             one.end(GoingAway(what=GoingAway.what))
 

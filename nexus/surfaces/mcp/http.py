@@ -1,4 +1,4 @@
-"""HTTP: one POST is one message and its answer, in either of the protocol's two ways.
+"""HTTP: one POST is one message and its answer, in either of the protocol's two ways; and the stream that older clients open beside them.
 
 Clients of the current revision say everything with each request: revision, capabilities and who they are. Older ones say it once, in
 `initialize`; what they said is sealed into the session's id that they send from then on, so that any process can go on with it.
@@ -6,7 +6,8 @@ Clients of the current revision say everything with each request: revision, capa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -19,13 +20,16 @@ from mcp.shared.inbound import (
     classify_inbound_request,
     unsupported_protocol_version_rejection,
 )
+from mcp.shared.jsonrpc_dispatcher import progress_token_from_params
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
 
 from nexus.surfaces.calling import Caller
 from nexus.surfaces.mcp.server import Agents, Message
-from nexus.surfaces.mcp.session import Agent, Narrowing, agent_of, begun, narrowing_of
+from nexus.surfaces.mcp.session import Agent, Narrowing, Session, agent_of, begun, narrowing_of
+from nexus.surfaces.mcp.streaming import Sink, beside, streamed
 from nexus.surfaces.rest.message import JSON, Header, Response
 
+LISTEN: Final = "subscriptions/listen"
 SESSION: Final = b"mcp-session-id"
 UNSAID_VERSION: Final = "2025-03-26"
 """What a client of the older way speaks that does not say it (the specification's own words)."""
@@ -33,13 +37,28 @@ UNSAID_VERSION: Final = "2025-03-26"
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A POST as the server brings it."""
+    """A request as the server brings it."""
 
     query: bytes
     headers: Mapping[bytes, bytes]
     body: bytes
     caller: Caller
     correlation: str
+    renew: Callable[[], Awaitable[Caller]]
+    """Check the credential again."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether the client takes a stream for an answer."""
+        return b"text/event-stream" in self.headers.get(b"accept", b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the request itself takes away of the caller's rights."""
+
+    narrowings: list[Narrowing]
+    search_only: bool
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,29 +72,64 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class _Fault(Exception):
     """A message that cannot be answered as one."""
 
-    def __init__(self, code: int, message: str, data: Any = None, status: int | None = None) -> None:
+    def __init__(self, code: int, message: str, data: Any = None, status: int | None = None, id: str | int | None = None) -> None:
         super().__init__(message)
+        self.id = id
         self.error = types.ErrorData(code=code, message=message, data=data)
         self.status = status if status is not None else ERROR_CODE_HTTP_STATUS.get(code, 200)
 
 
 async def respond(agents: Agents, posted: Posted) -> Response:
     """The response to a POST. Raises the Problem that refuses the session itself: what narrows it cannot be read."""
-    narrowings, search_only = narrowing_of(posted.query, posted.headers, agents.catalogue.services)
-    id: Any = None
+    chosen = Chosen(*narrowing_of(posted.query, posted.headers, agents.catalogue.services))
+    try:
+        message = _read(posted.body)
+    except _Fault as fault:
+        return _error(fault.id, fault.error, fault.status)
+    token = progress_token_from_params(message.get("params"))
+    if not posted.streams or "id" not in message or (token is None and message["method"] != LISTEN):
+        return await _answer(agents, posted, message, chosen, None)
+    sink = Sink(token)
+    return await streamed(_answer(agents, posted, message, chosen, sink), sink)
+
+
+async def listen(agents: Agents, posted: Posted) -> Response:
+    """The stream that a client of the older way opens beside its requests, with GET."""
+    chosen = Chosen(*narrowing_of(posted.query, posted.headers, agents.catalogue.services))
+    version = posted.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+    if agents.listening is None or not posted.streams or (version and version not in HANDSHAKE_PROTOCOL_VERSIONS):
+        return Response(405, b"", [(b"allow", b"POST")])  # the current revision listens by a request
+    try:
+        before = _before(agents, posted, version)
+    except _Fault as fault:
+        return _error(None, fault.error, fault.status)
+    session, renew = _begun(posted, before.agent, (*before.narrowings, *chosen.narrowings), chosen.search_only)
+    return beside(functools.partial(agents.listening.beside, session, renew))
+
+
+def _begun(
+    posted: Posted, agent: Agent | None, narrowings: Iterable[Narrowing], search_only: bool
+) -> tuple[Session, Callable[[], Awaitable[Caller]]]:
+    """The session, and its caller as it is whenever that is asked: never with more than the session leaves."""
+    chosen = list(narrowings)
+
+    async def renew() -> Caller:
+        return begun(await posted.renew(), agent, chosen, search_only).caller
+
+    return begun(posted.caller, agent, chosen, search_only), renew
+
+
+async def _answer(agents: Agents, posted: Posted, message: dict[str, Any], chosen: Chosen, sink: Sink | None) -> Response:
+    """The answer to a message, whatever becomes of it."""
     version = posted.headers.get(b"mcp-protocol-version", b"").decode("latin-1")
     current = bool(version) and version not in HANDSHAKE_PROTOCOL_VERSIONS
     try:
-        message = _read(posted.body)
-        id = message.get("id")
-        if current:
-            return await _current(agents, posted, message, version, narrowings, search_only)
-        return await _older(agents, posted, message, version, narrowings, search_only)
+        return await (_current if current else _older)(agents, posted, message, version, chosen, sink)
     except _Fault as fault:
-        return _error(id, fault.error, fault.status)
+        return _error(message.get("id"), fault.error, fault.status)
     except MCPError as error:
         # to an older client 404 says that its session is gone, whatever the body says
-        return _error(id, error.error, ERROR_CODE_HTTP_STATUS.get(error.code, 200) if current else 200)
+        return _error(message.get("id"), error.error, ERROR_CODE_HTTP_STATUS.get(error.code, 200) if current else 200)
 
 
 def _read(body: bytes) -> dict[str, Any]:
@@ -88,17 +142,16 @@ def _read(body: bytes) -> dict[str, Any]:
         raise _Fault(types.INVALID_REQUEST, "The body is not one JSON-RPC request or notification")
     message = cast(dict[str, Any], found)
     params = message.get("params")
+    id = message.get("id")
+    known = id if isinstance(id, str | int) and not isinstance(id, bool) else None
     if message.get("jsonrpc") != "2.0" or not isinstance(message.get("method"), str) or not isinstance(params, dict | None):
-        raise _Fault(types.INVALID_REQUEST, "The body is not one JSON-RPC request or notification")
-    if "id" in message and (isinstance(message["id"], bool) or not isinstance(message["id"], str | int)):
-        message["id"] = None  # what cannot be repeated in the answer
+        raise _Fault(types.INVALID_REQUEST, "The body is not one JSON-RPC request or notification", id=known)
+    if "id" in message and known is None:
         raise _Fault(types.INVALID_REQUEST, "The id of a request is a text or a whole number")
     return message
 
 
-async def _current(
-    agents: Agents, posted: Posted, message: dict[str, Any], version: str, narrowings: list[Narrowing], search_only: bool
-) -> Response:
+async def _current(agents: Agents, posted: Posted, message: dict[str, Any], version: str, chosen: Chosen, sink: Sink | None) -> Response:
     if "id" not in message:
         if (unsupported := unsupported_protocol_version_rejection(version)) is not None:
             raise _Fault(unsupported.code, unsupported.message, unsupported.data)
@@ -107,7 +160,7 @@ async def _current(
     route = classify_inbound_request(message, headers=headers)
     if isinstance(route, InboundLadderRejection):
         raise _Fault(route.code, route.message, route.data)
-    session = begun(posted.caller, agent_of(route.client_info), narrowings, search_only)
+    session, renew = _begun(posted, agent_of(route.client_info), chosen.narrowings, chosen.search_only)
     result = await agents.answer(
         Message(
             id=message["id"],
@@ -118,14 +171,14 @@ async def _current(
             capabilities=route.client_capabilities,
             session=session,
             correlation=posted.correlation,
+            renew=renew,
+            sink=sink,
         )
     )
     return _result(message["id"], result)
 
 
-async def _older(
-    agents: Agents, posted: Posted, message: dict[str, Any], version: str, narrowings: list[Narrowing], search_only: bool
-) -> Response:
+async def _older(agents: Agents, posted: Posted, message: dict[str, Any], version: str, chosen: Chosen, sink: Sink | None) -> Response:
     if "id" not in message:
         return Response(202)
     begins = message["method"] == "initialize"
@@ -133,9 +186,9 @@ async def _older(
     params: dict[str, Any] = message.get("params") or {}
     if begins:
         asked = params.get("protocolVersion")
-        chosen = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
-        before = Begun(version=chosen, agent=agent_of(params.get("clientInfo")), narrowings=tuple(narrowings))
-    session = begun(posted.caller, before.agent, (*before.narrowings, *narrowings), search_only)
+        spoken = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
+        before = Begun(version=spoken, agent=agent_of(params.get("clientInfo")), narrowings=tuple(chosen.narrowings))
+    session, renew = _begun(posted, before.agent, (*before.narrowings, *chosen.narrowings), chosen.search_only)
     result = await agents.answer(
         Message(
             id=message["id"],
@@ -146,6 +199,8 @@ async def _older(
             capabilities=None,
             session=session,
             correlation=posted.correlation,
+            renew=renew,
+            sink=sink,
         )
     )
     if not begins:

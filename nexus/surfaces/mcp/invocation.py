@@ -20,7 +20,7 @@ from nexus.surfaces.mcp.catalogue import Tool
 from nexus.surfaces.mcp.sealing import Seal, digest
 from nexus.surfaces.mcp.session import Session
 from nexus.surfaces.operations import Operations
-from nexus.surfaces.rest.message import Response
+from nexus.surfaces.rest.message import Progress, Response
 
 CONFIRM_SECONDS: Final = 600.0
 _ASKED: Final = "confirmation"
@@ -69,6 +69,8 @@ class Call:
     """What the person answered to the question of the call before."""
     state: str | None = None
     """What that call gave to bring back."""
+    progress: Progress | None = None
+    """Who wants to know how far it is."""
 
 
 Answered = types.CallToolResult | types.InputRequiredResult

@@ -8,7 +8,7 @@ from typing import Final
 import mcp_types as types
 
 from nexus.core.problem import FieldError, Invalid
-from nexus.surfaces.mcp import finding
+from nexus.surfaces.mcp import finding, many
 from nexus.surfaces.mcp.catalogue import Catalogue, Tool
 from nexus.surfaces.mcp.session import Session
 
@@ -27,7 +27,7 @@ class Listing:
         services = [name for name in self._catalogue.services if self._of(session, name)]
         if cursor is None:
             following = f"{services[0]}:0" if services and not session.search_only else None
-            return types.ListToolsResult(tools=finding.definitions(self._catalogue), next_cursor=following)
+            return types.ListToolsResult(tools=[*finding.definitions(self._catalogue), many.definition()], next_cursor=following)
         service, _, place = cursor.partition(":")
         if service not in self._catalogue.services or not place.isascii() or not place.isdigit() or len(place) > 6:
             raise Invalid.of(FieldError("cursor", "is not a nextCursor of this list"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import UUID
 
 import mcp_types as types
 
@@ -53,6 +54,15 @@ class Resources:
         ask = Ask(id=id, query=query, correlation=correlation)
         response = await self._operations.ask(session.speaking(tool.name), tool.operation, ask)
         return _contents(uri, _JSON, response.body.decode())
+
+    def found(self, uri: str) -> tuple[Tool, UUID | None] | None:
+        """The tool that reads an address without conditions, and the id of the record; None where nothing is read there."""
+        try:
+            service, parts, query = _taken_apart(uri)
+            tool, id = self._tool(uri, service, parts or [""])
+            return None if query else (tool, None if id is None else UUID(id))
+        except (NotFound, ValueError):
+            return None
 
     def _tool(self, uri: str, service: str, parts: list[str]) -> tuple[Tool, str | None]:
         """The tool that reads an address, and the id of the record."""

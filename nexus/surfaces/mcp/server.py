@@ -6,6 +6,7 @@ docs/decisions/0064-tools-for-agents.md says why.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -30,15 +31,18 @@ from nexus.core.problem import Problem
 from nexus.core.problem import Unavailable as Away
 from nexus.core.service import Service
 from nexus.engines.oltp import Timeout, Unavailable
-from nexus.surfaces.mcp import finding
+from nexus.surfaces.live import Live
+from nexus.surfaces.mcp import finding, many
 from nexus.surfaces.mcp.catalogue import Catalogue
 from nexus.surfaces.mcp.guide import MANNERS
 from nexus.surfaces.mcp.invocation import Answered, Call, Invocation, safely, told
+from nexus.surfaces.mcp.listening import Listening, Renew
 from nexus.surfaces.mcp.listing import Listing
 from nexus.surfaces.mcp.prompts import Prompts
 from nexus.surfaces.mcp.resources import Resources
 from nexus.surfaces.mcp.sealing import Seal
 from nexus.surfaces.mcp.session import Session
+from nexus.surfaces.mcp.streaming import Sink
 from nexus.surfaces.operations import Operations
 
 VERSION: Final = "1.0.0"
@@ -61,17 +65,24 @@ class Message:
     capabilities: object
     session: Session
     correlation: str
+    renew: Renew
+    """Who asks, checked again."""
+    sink: Sink | None = None
+    """Where messages go that come before the answer; None where the client takes none."""
 
 
 class Agents:
     """Tools, resources and prompts of a process, for any number of agents at once. It remembers nothing of any of them."""
 
-    def __init__(self, operations: Operations, services: Mapping[str, Service], secret: bytes) -> None:
+    def __init__(self, operations: Operations, services: Mapping[str, Service], secret: bytes, live: Live | None = None) -> None:
+        """`live` tells what changes; without it nobody can listen."""
         self.seal = Seal(secret)
         self.catalogue = Catalogue(operations, services)
+        self._operations = operations
         self._listing = Listing(self.catalogue)
         self._invocation = Invocation(operations, self.seal)
         self._resources = Resources(self.catalogue, operations)
+        self.listening = None if live is None else Listening(live, self._resources)
         self._prompts = Prompts(self.catalogue, self._resources)
         self._server: Server[dict[str, Any]] = Server(
             "nexus",
@@ -85,12 +96,13 @@ class Agents:
             on_read_resource=self._read_resource,
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
+            on_subscriptions_listen=self._listen,
         )
 
     async def answer(self, message: Message) -> dict[str, Any]:
         """The result of a message. Raises MCPError with what the protocol says of a fault."""
         connection = Connection.from_envelope(message.version, message.client, message.capabilities)
-        exchange = _Exchange(message.id, ServerMessageMetadata(request_context=message))
+        exchange = _Exchange(message.id, ServerMessageMetadata(request_context=message), message.sink)
         try:
             return await serve_one(self._server, exchange, message.method, message.params, connection=connection, lifespan_state={})
         except MCPError:
@@ -115,8 +127,9 @@ class Agents:
             asks_people=_asks_people(ctx),
             answers=params.input_responses,
             state=params.request_state,
+            progress=None if message.sink is None else message.sink.progress,
         )
-        if call.name in finding.NAMES:
+        if call.name in finding.NAMES or call.name == many.NAME:
             return await safely(self._find(message.session, call), message.correlation)
         tool = self.catalogue.get(call.name)
         if tool is None:
@@ -128,10 +141,22 @@ class Agents:
             return told(finding.find(self.catalogue, session, call.arguments))
         if call.name == finding.DESCRIBE:
             return told(finding.describe(self.catalogue, session, call.arguments))
+        if call.name == many.NAME:
+            return await many.call(self._operations, self.catalogue, session, call)
         use: finding.Use = finding.read(call.arguments, finding.Use)
         tool = finding.known(self.catalogue, use.name)
-        inner = Call(tool.name, use.arguments, call.meta, call.correlation, call.asks_people, call.answers, call.state)
-        return await self._invocation.call(session, tool, inner)
+        return await self._invocation.call(session, tool, dataclasses.replace(call, name=tool.name, arguments=use.arguments))
+
+    async def _listen(self, ctx: _Context, params: types.SubscriptionsListenRequestParams) -> types.SubscriptionsListenResult:
+        message = _message(ctx)
+        if self.listening is None or message.sink is None:
+            raise MCPError(types.INVALID_REQUEST, "Only a client that takes text/event-stream can listen")
+
+        async def tell(notification: types.ServerNotification) -> None:
+            await ctx.session.send_notification(notification, related_request_id=message.id)
+
+        with _refusing():
+            return await self.listening.listen(message.session, message.renew, params.notifications, message.id, tell)
 
     async def _list_resources(self, ctx: _Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
         with _refusing():
@@ -186,10 +211,11 @@ def _refusing() -> Generator[None]:
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request and its one answer: nothing can be sent to the client in between."""
+    """One request, its one answer, and what may be told before it; nothing can be asked of the client."""
 
     request_id: str | int
     message_metadata: ServerMessageMetadata
+    sink: Sink | None
     cancel_requested: anyio.Event = field(default_factory=anyio.Event)
     transport: TransportContext = field(default_factory=lambda: TransportContext(kind="http", can_send_request=False))
     can_send_request: bool = False
@@ -198,7 +224,11 @@ class _Exchange:
         raise NoBackChannelError(method)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None) -> None:
-        """There is nowhere to send it; none is ever needed."""
+        """Tell the client, if it takes anything before the answer."""
+        if self.sink is not None:
+            await self.sink.notify(method, params)
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """The same."""
+        """Tell how far it is, if that was asked for."""
+        if self.sink is not None:
+            await self.sink.progress(progress, total, message)

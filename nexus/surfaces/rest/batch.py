@@ -12,7 +12,9 @@ import msgspec
 
 from nexus.core.problem import AlreadyExists, Conflict, FieldError, Invalid, NotFound, PreconditionFailed, Problem, TooLarge
 from nexus.surfaces.bulk import MAX_ROWS
+from nexus.surfaces.limits import OverLimit
 from nexus.surfaces.permissions import Rights
+from nexus.surfaces.rest.message import Progress
 from nexus.surfaces.shapes import Shape
 from nexus.surfaces.verdicts import Verdict, refusal, taken, unique_rules
 from nexus.surfaces.wire import Wire, decode
@@ -113,6 +115,8 @@ def _errors(place: int, problem: Problem) -> list[FieldError]:
             return [FieldError(f"{here}.id", problem.detail[:1].lower() + problem.detail[1:])]
         case PreconditionFailed():
             return [FieldError(f"{here}.version", f"is {problem.now} now: read it again and repeat the change on what it says")]
+        case OverLimit():
+            return [FieldError(f"{here}.{error.field}", error.message) for error in problem.errors]
         case _:
             return [FieldError(here, problem.detail)]
 
@@ -157,7 +161,7 @@ class Reader:
         items = Annotated[list[item], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
         return msgspec.defstruct(f"{self._wire.shape.entity.__name__}{name}", [("items", items), ("mode", Mode, "all")], **options)
 
-    async def read(self, body: bytes, verb: Verb, rights: Rights, country: str) -> Batch:
+    async def read(self, body: bytes, verb: Verb, rights: Rights, country: str, progress: Progress | None = None) -> Batch:
         """The rows, each checked for itself. Malformed (400), TooLarge (413), Invalid (422) where there are none that could be."""
         given = decode(_BODY, body, parts=True)
         if not given.items:
@@ -167,7 +171,7 @@ class Reader:
         batch, seen = Batch(given.mode), set[str]()
         for place, raw in enumerate(given.items):
             if place % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
+                await (asyncio.sleep(0) if progress is None else progress(place + 1, len(given.items)))
             batch.rows.append(row := self._row(bytes(raw), verb, rights, country))
             if verb == "update" and row.id:
                 row.problem = Twice(kind=self._wire.shape.title) if row.id in seen else row.problem

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from nexus.core.problem import Unavailable
-from nexus.engines.oltp import Call, DatabaseError, ForeignKeyViolation, Result, SerializationFailure, UniqueViolation
-from nexus.surfaces.bulk import change_statement, insert_statement
+from nexus.engines.oltp import Call, DatabaseError, ForeignKeyViolation, Result, SerializationFailure, Transaction, UniqueViolation
+from nexus.surfaces.bulk import amounts_statement, change_statement, insert_statement
 from nexus.surfaces.calling import STORED, Host, Key, Outcome, is_replay, outcome_of, replayed
+from nexus.surfaces.limits import OverLimit
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.refusals import problem_of
 from nexus.surfaces.rest.batch import Batch, Reader, Row, Verb
@@ -42,7 +45,7 @@ class Bulk:
     async def _answer(self, request: Request, verb: Verb, status: int) -> Response:
         request.parameters()
         rights, key = self._records.rights(request, verb), request.key()
-        batch = await self.reader.read(request.body, verb, rights, request.caller.tenant.country)
+        batch = await self.reader.read(request.body, verb, rights, request.caller.tenant.country, request.progress)
         batch.refuse()
         job = _Job(self._host, self._records, request, verb, rights, batch, key, status if batch.mode == "all" else 200)
         outcome = await job.run()
@@ -70,7 +73,9 @@ class _Job:
                 # new rows are mostly right: only when the database refuses one is each of them looked at
                 if attempt == 0 and self._at_once_possible():
                     return await self._at_once()
-                return await self._judged()
+                while (outcome := await self._judged()) is None:
+                    continue  # with fewer rows each time
+                return outcome
             except DatabaseError as error:
                 if self._key is not None and is_replay(error) and (done := await replayed(self._host, self._caller, self._key)):
                     return done
@@ -83,7 +88,7 @@ class _Job:
 
     def _at_once_possible(self) -> bool:
         new_and_all = self._verb == "create" and self._batch.mode == "all"
-        return new_and_all and not narrows_references(self._records.entity, self._rights)
+        return new_and_all and self._rights.limits.most is None and not narrows_references(self._records.entity, self._rights)
 
     async def _at_once(self) -> Outcome:
         outcome = self._outcome()
@@ -91,18 +96,42 @@ class _Job:
         self._host.wake(self._caller.cell)
         return outcome
 
-    async def _judged(self) -> Outcome:
-        """Ask what the database would refuse (and lock what is to be changed), then write the rest, in one transaction."""
+    async def _judged(self) -> Outcome | None:
+        """Ask what the database would refuse (and lock what is to be changed), then write the rest, in one transaction.
+
+        None where what was written is more than the session may: nothing has been kept, and the rows know it.
+        """
         async with self._oltp.transaction(self._caller.schema) as transaction:
             results = await transaction.run(*self._used(), self._verdicts())
             if self._key is not None and (done := outcome_of(results[0], self._key)) is not None:
                 return done
             self._judge(results[-1])
             self._batch.refuse()
-            outcome = self._outcome()
-            await transaction.commit(self._write(self._batch.good(), outcome))
+            outcome, good = self._outcome(), self._batch.good()
+            if self._rights.limits.most is None:
+                await transaction.commit(self._write(good, outcome))
+            elif await self._over(transaction, good, outcome):
+                return None
+            else:
+                await transaction.commit()
         self._host.wake(self._caller.cell)
         return outcome
+
+    async def _over(self, transaction: Transaction, rows: list[Row], outcome: Outcome) -> bool:
+        """Write, and look for amounts that are more than the session may write; whoever holds one is refused when all of it is done again."""
+        shape, limits = self._records.shape, self._rights.limits
+        ids = msgspec.json.encode([row.id for row in rows])
+        *_, written = await transaction.run(self._write(rows, outcome), amounts_statement(self._records.entity).call({"ids": ids}))
+        by_id = {row.id: row for row in rows}
+        for (raw,) in written.rows:
+            values: dict[str, Any] = msgspec.json.decode(raw or b"{}")
+            row = by_id[values["id"]]
+            try:
+                limits.check(shape, values, row.names if self._verb == "update" else shape.fields)
+            except OverLimit as over:
+                row.problem = over
+        self._rows = [row for row in self._rows if not isinstance(row.problem, OverLimit)]
+        return any(row.problem is not None for row in rows)
 
     def _used(self) -> list[Call]:
         return [] if self._key is None else [(STORED, self._key.arguments(self._caller.actor))]

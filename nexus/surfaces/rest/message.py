@@ -22,6 +22,10 @@ JSON: Final[Header] = (b"content-type", b"application/json")
 PROBLEM: Final[Header] = (b"content-type", b"application/problem+json")
 
 
+Progress = Callable[[int, int], Awaitable[None]]
+"""Told how many of how many are done."""
+
+
 @dataclass(slots=True)
 class Request:
     """One request, its body read or, for a stream, readable through `chunks`."""
@@ -36,6 +40,8 @@ class Request:
     chunks: Callable[[], AsyncIterator[bytes]] | None = None
     effects: Effects | None = None
     """Where a dry run says what it would do; REST itself does not show it."""
+    progress: Progress | None = None
+    """Who wants to know how far it is."""
 
     def pairs(self) -> list[tuple[str, str]]:
         """The query string, decoded. Malformed (400) where it is not UTF-8 or holds more than 100 parameters."""

@@ -17,7 +17,7 @@ READS = {"get", "list", "report"}
 
 async def names(site: Site, query: str = "", **headers: str) -> set[str]:
     async with site.client(query, headers=headers) as client:
-        return {tool.name for tool in await every(client)} - {"find_tools", "describe_tool", "call_tool"}
+        return {tool.name for tool in await every(client)} - {"find_tools", "describe_tool", "call_tool", "call_many"}
 
 
 async def test_a_session_can_be_narrowed_by_its_address_and_by_headers(site: Site, tenant: Harness) -> None:

@@ -14,7 +14,7 @@ from nexus.services.crm.entities import Account, Contact, Deal, DealStage, Lead,
 from nexus.services.crm.terms import LeadStatus
 from tests.surfaces.mcp.conftest import Site, call, every, problem
 
-FINDERS = {"find_tools", "describe_tool", "call_tool"}
+FINDERS = {"find_tools", "describe_tool", "call_tool", "call_many"}
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
