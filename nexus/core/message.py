@@ -41,6 +41,11 @@ class Command(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unkn
         raise TypeError(f"{cls.__qualname__} does not say what it answers: derive it from Command[...]")
 
 
+def of(field: str) -> msgspec.Meta:
+    """Says of an event's field that it carries another record's, such as `crm.contact.email`: who is not shown that there is not told it here."""
+    return msgspec.Meta(extra={"of": field})
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A fact that has happened. Its topic in the log is `nexus.<service>.<tenant>.<entity>.<event>`."""
 

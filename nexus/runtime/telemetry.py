@@ -89,7 +89,7 @@ def metrics_page(telemetry: Telemetry, node: Node | None = None) -> Page:
     async def metrics(raw: Raw) -> Response:
         families = [*of_process(), *telemetry.collect()]
         if node is not None:
-            families += [*_engines(node), *_relays(node), *await _backlog(node)]
+            families += [*_engines(node), *_relays(node), *await _backlog(node), *await _live(node)]
             families += await of_cells((name, cell.oltp) for name, cell in node.cells.items())
         return _written(families, raw.headers.get(b"accept", b""))
 
@@ -130,6 +130,26 @@ def _relays(node: Node) -> Iterator[Metric]:
         for cell, follower in node.followers:
             family.add_metric([cell, follower.group.name], getattr(follower.stats, field))
         yield family
+
+
+async def _live(node: Node) -> list[Metric]:
+    """Who follows live events here, what they were told, why they were sent away, and how far behind the log they are told."""
+    following = GaugeMetricFamily("nexus_live_subscriptions", "Subscriptions to live events", labels=["cell"])
+    told = CounterMetricFamily("nexus_live_delivered", "Events put into the queues of subscribers", labels=["cell"])
+    lag = GaugeMetricFamily("nexus_live_lag_events", "Events of the log that subscribers have not been told yet", labels=["cell"])
+    for cell, tail in node.live.tails.items():
+        following.add_metric([cell], node.live.following(cell))
+        told.add_metric([cell], tail.delivered)
+        try:
+            lag.add_metric([cell], await tail.lag())
+        except Unavailable:
+            continue
+    ended = CounterMetricFamily(
+        "nexus_live_ended", "Subscriptions that the server has ended; too-slow: for backpressure", labels=["reason"]
+    )
+    for reason, count in {"too-slow": 0, **node.live.ends}.items():
+        ended.add_metric([reason], count)
+    return [following, told, lag, ended]
 
 
 async def _backlog(node: Node) -> list[Metric]:

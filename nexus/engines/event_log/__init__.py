@@ -110,6 +110,18 @@ class EventLog(Protocol):
         """Return when something stands after this position, or after `within` seconds."""
         ...
 
+    async def last_of(self, tenant: str, position: int) -> UUID | None:
+        """The id (that of its envelope) of a tenant's last event up to a position; None where there is none any more."""
+        ...
+
+    async def first_of(self, tenant: str) -> UUID | None:
+        """The id of a tenant's first event that is still there."""
+        ...
+
+    async def position_of(self, tenant: str, id: UUID) -> int | None:
+        """Where a tenant's event of that id stands; None where it is not here."""
+        ...
+
     async def position_at(self, moment: dt.datetime) -> int:
         """The position after which everything that committed at or after a moment stands: where a replay from a time begins."""
         ...

@@ -44,6 +44,13 @@ _READ_TENANT = Statement(
     where position > $1::bigint and tenant = $2 and topic ~ $4 order by position limit $3::int"""
 )
 
+_LAST = Statement(
+    "SELECT envelope::json ->> 'id' FROM nexus_cell.event WHERE tenant = $1 AND position <= $2::bigint ORDER BY position DESC LIMIT 1"
+)
+_FIRST = Statement("SELECT envelope::json ->> 'id' FROM nexus_cell.event WHERE tenant = $1 ORDER BY position LIMIT 1")
+_PLACE = Statement(
+    "SELECT position FROM nexus_cell.event WHERE tenant = $1 AND envelope::json ->> 'id' = $2 ORDER BY position DESC LIMIT 1"
+)
 _AT = Statement("select position, at from nexus_cell.event where position > $1::bigint order by position limit 1")
 
 _TRIM = Statement(
@@ -127,6 +134,21 @@ class EmbeddedEventLog:
             else:
                 high = middle
         return low
+
+    async def last_of(self, tenant: str, position: int) -> UUID | None:
+        """The id (that of its envelope) of a tenant's last event up to a position; None where there is none any more."""
+        rows = (await self._oltp.run(None, (_LAST, [tenant.encode(), b"%d" % position])))[0].rows
+        return UUID((rows[0][0] or b"").decode()) if rows else None
+
+    async def first_of(self, tenant: str) -> UUID | None:
+        """The id of a tenant's first event that is still there."""
+        rows = (await self._oltp.run(None, (_FIRST, [tenant.encode()])))[0].rows
+        return UUID((rows[0][0] or b"").decode()) if rows else None
+
+    async def position_of(self, tenant: str, id: UUID) -> int | None:
+        """Where a tenant's event of that id stands; None where it is not here. It is looked for among all of the tenant's events."""
+        rows = (await self._oltp.run(None, (_PLACE, [tenant.encode(), str(id).encode()]), lane="slow"))[0].rows
+        return _int(rows[0][0]) if rows else None
 
     async def trim(self, before: dt.datetime, batch: int = 5_000) -> int:
         """Delete events that entered the log before a moment and that every group has handled; how many."""

@@ -101,6 +101,8 @@ def _overview(document: Schema, url: str) -> str:
         f"<h1>The API</h1>{prose(document['info']['description'])}"
         f'<p class="soft">{counted} operations. The same as one document: <a href="/openapi.json">openapi.json</a>, or one service of it: '
         '<a href="/openapi.json?service=crm">openapi.json?service=crm</a>. Every refusal: <a href="/problems">problems</a>.</p>'
+        '<p class="soft">What happens, live: <code>/api/v1/stream</code> (server-sent events) and <code>/ws</code> (WebSocket). '
+        'Every topic and what its events say: <a href="/asyncapi.json">asyncapi.json</a>.</p>'
         "<h2>First calls</h2><p>In the examples <code>$NEXUS</code> is where this installation is, <code>$KEY</code> a key.</p>"
         f'<pre tabindex="0">{escape(first)}</pre><h2>What there is</h2><table><tbody>{rows}</tbody></table>'
     )

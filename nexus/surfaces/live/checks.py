@@ -68,6 +68,7 @@ class _Batch:
 
     def __init__(self, cell: str, events: Sequence[LoggedEvent], topics: Mapping[str, Topic]) -> None:
         self._cell = cell
+        self._topics = topics
         self._made: dict[tuple[int, frozenset[str]], LiveEvent] = {}
         self.by_kind: dict[type[Entity], list[LoggedEvent]] = {}
         self.by_noun: list[LoggedEvent] = []
@@ -79,14 +80,22 @@ class _Batch:
             else:
                 self.by_kind.setdefault(kind, []).append(event)
 
-    def seen(self, event: LoggedEvent, hidden: frozenset[str]) -> LiveEvent:
-        """The event without these fields of its data."""
+    def seen(self, event: LoggedEvent, hidden: frozenset[str], rights: Rights | None) -> LiveEvent:
+        """The event without these fields of its data, and without those of other records that these rights do not show."""
+        topic = self._topics.get(event.type)
+        if rights is not None and topic is not None and topic.carried:
+            hidden |= {name for name, (kind, field) in topic.carried.items() if not _shows(rights, kind, field)}
         key = event.position, hidden
         if key not in self._made:
             id = f"{self._cell}:{event.position}"
             envelope = _without(event.envelope, hidden)
             self._made[key] = LiveEvent(event.position, id, event.type, event.topic, event.subject, envelope)
         return self._made[key]
+
+
+def _shows(rights: Rights, kind: type[Entity], field: str) -> bool:
+    """Whether a field is shown of every record of a kind that is seen; which record this one is of, nobody asks."""
+    return rights.allow(f"{kind.entity_name()}:read") and field not in rights.hidden(kind) and field not in rights.masks(kind)
 
 
 def _kind_of(event: LoggedEvent, topics: Mapping[str, Topic]) -> type[Entity] | None:
@@ -142,10 +151,10 @@ def _whole(batch: _Batch, rights: Rights | None) -> dict[int, LiveEvent]:
     for kind, events in batch.by_kind.items():
         if rights is None or (rights.allow(f"{kind.entity_name()}:read") and not _narrows(rights, kind)):
             hidden = frozenset[str]() if rights is None else rights.hidden(kind)
-            seen |= {event.position: batch.seen(event, hidden) for event in events}
+            seen |= {event.position: batch.seen(event, hidden, rights) for event in events}
     for event in batch.by_noun:
         if rights is None or rights.allow(f"{event.type.rsplit('.', 1)[0]}:read"):
-            seen[event.position] = batch.seen(event, frozenset())
+            seen[event.position] = batch.seen(event, frozenset(), rights)
     return seen
 
 
@@ -210,4 +219,4 @@ def _take(batch: _Batch, rights: Rights, question: _Question, answer: Result, ow
         event_n, caller_n, *shows = cast(tuple[bytes, ...], raw)
         event = question.events[int(event_n)]
         hidden = always | {name for name, shown_ in zip(question.masks, shows, strict=True) if shown_ != b"t"}
-        own[int(caller_n)][event.position] = batch.seen(event, frozenset(hidden))
+        own[int(caller_n)][event.position] = batch.seen(event, frozenset(hidden), rights)

@@ -81,6 +81,15 @@ class Live:
     def __len__(self) -> int:
         return len(self._everyone)
 
+    @property
+    def tails(self) -> Mapping[str, Tail]:
+        """The readers of the logs that anybody has followed, by cell."""
+        return self._tails
+
+    def following(self, cell: str) -> int:
+        """How many subscriptions there are to a cell's events."""
+        return sum(1 for one in self._everyone if one.cell == cell)
+
     def delivered(self) -> dict[str, int]:
         """How many events have been put into queues, by cell."""
         return {name: tail.delivered for name, tail in self._tails.items()}
@@ -100,7 +109,7 @@ class Live:
             raise GoingAway(what=GoingAway.what)
         topics = wanted(patterns, caller.tenant.id, self.topics, caller.rights)
         tail = self._tail(caller.cell)
-        start = await tail.end() if after is None else await _start(after, caller.cell, tail.log, field)
+        start = await tail.end() if after is None else await self._start(after, caller, tail.log, field)
         subscription = Subscription(caller, topics, _patterns(topics), start, self, renew)
         subscription.renewed_at = time.monotonic()
         return subscription
@@ -147,6 +156,33 @@ class Live:
             self.ends[code] = self.ends.get(code, 0) + 1
         self._everyone.discard(subscription)
         self._tails[subscription.cell].remove(subscription)
+
+    async def _start(self, after: str, caller: Caller, log: EventLog, field: str) -> int:
+        """The position to go on after; one of the cell that the tenant has left is found here as well. Invalid (422), Gap (410)."""
+        found = _POSITION.fullmatch(after)
+        if found is None:
+            raise Invalid.of(FieldError(field, f"is the id of an event, such as {caller.cell}:1204, not {after[:80]!r}"))
+        position = int(found[2])
+        if found[1] != caller.cell:
+            moved = await self._moved(caller.schema, found[1], position, caller.cell)
+            if moved is None:
+                raise Gap(after=after)
+            return moved
+        if not await log.floor() <= position <= await log.head():
+            raise Gap(after=after)
+        return position
+
+    async def _moved(self, schema: str, source: str, position: int, target: str) -> int | None:
+        """Where the events of a tenant go on in another cell after a position of this one; None once this one does not know them any more."""
+        logs = self._host.logs
+        if source not in logs or target not in logs or not await logs[source].floor() <= position <= await logs[source].head():
+            return None
+        before = await logs[source].last_of(schema, position)
+        if before is not None:
+            return await logs[target].position_of(schema, before)
+        first = await logs[source].first_of(schema)
+        at = None if first is None else await logs[target].position_of(schema, first)
+        return None if at is None else at - 1
 
     # For how long they may
 
@@ -199,12 +235,17 @@ class Live:
             for one in subscriptions:
                 one.end(refusal)
             return
+        elsewhere = [(one, await self._onwards(one, caller)) for one in subscriptions if caller.cell != one.cell]
         for one in subscriptions:
             one.renewed_at = time.monotonic()
-            if caller.cell != one.cell:
-                one.end(Relocated(what=Relocated.what))
-            else:
-                one.caller = caller
+            one.caller = caller if caller.cell == one.cell else one.caller
+        for one, after in elsewhere:
+            one.end(Relocated(what=Relocated.what, after=after))
+
+    async def _onwards(self, one: Subscription, caller: Caller) -> str | None:
+        """Where somebody goes on in the cell to which the tenant has moved, after what it has taken here."""
+        moved = await self._moved(caller.schema, one.cell, int(one.position.rpartition(":")[2]), caller.cell)
+        return None if moved is None else f"{caller.cell}:{moved}"
 
     async def go_away(self) -> None:
         """The process stops: end every subscription, and begin none."""
@@ -219,14 +260,3 @@ class Live:
             await end([self._watching])
         for tail in self._tails.values():
             await tail.stop()
-
-
-async def _start(after: str, cell: str, log: EventLog, field: str) -> int:
-    """The position to go on after. Invalid (422), Gap (410)."""
-    found = _POSITION.fullmatch(after)
-    if found is None:
-        raise Invalid.of(FieldError(field, f"is the id of an event, such as {cell}:1204, not {after[:80]!r}"))
-    position = int(found[2])
-    if found[1] != cell or not await log.floor() <= position <= await log.head():
-        raise Gap(after=after)
-    return position

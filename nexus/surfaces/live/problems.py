@@ -26,6 +26,7 @@ class GoingAway(Unavailable):
 
 
 class Relocated(Unavailable):
-    """The business has moved to another database: connect again."""
+    """The business has moved to another database: connect again, and go on after the position that `after` says."""
 
     what: str = "The database"
+    after: str | None = None

@@ -36,7 +36,7 @@ from nexus.surfaces.live.messages import (
     Unsubscribed,
     asked,
 )
-from nexus.surfaces.live.problems import Gap, GoingAway
+from nexus.surfaces.live.problems import Gap, GoingAway, Relocated
 from nexus.surfaces.live.subscription import Subscription
 from nexus.surfaces.sockets import GOING_AWAY, TOO_BIG, UNSUPPORTED, Gone, Socket, body_of
 from nexus.surfaces.wire import decode
@@ -249,6 +249,9 @@ class _Session:
             self._ending = asyncio.create_task(self._close(why))
 
     async def _close(self, why: Problem) -> None:
+        for id, one in list(self._following.items()):
+            if isinstance(one.subscription.ended, Relocated):  # each goes on at a position of its own
+                await self._say(Ended(id=id, problem=body_of(one.subscription.ended, self._socket.correlation)))
         if isinstance(why, GoingAway):
             await self._socket.close(GOING_AWAY, why.detail)
         else:

@@ -17,7 +17,7 @@ from nexus.engines.oltp import Unavailable as Away
 from nexus.surfaces.calling import Caller
 from nexus.surfaces.live.checks import LiveEvent
 from nexus.surfaces.live.hub import Live
-from nexus.surfaces.live.problems import GoingAway
+from nexus.surfaces.live.problems import GoingAway, Relocated
 from nexus.surfaces.live.subscription import Subscription
 from nexus.surfaces.rest import MethodNotAllowed
 from nexus.surfaces.rest.message import Header, Response
@@ -112,7 +112,8 @@ def framed(event: LiveEvent) -> bytes:
 
 def _end(why: Problem, correlation: str) -> bytes:
     retry = random.randint(*_RETRY)  # noqa: S311 - nobody gains by guessing it
-    return b"retry: %d\nevent: end\ndata: %b\n\n" % (retry, msgspec.json.encode(body_of(why, correlation)))
+    onwards = b"id: %b\n" % why.after.encode() if isinstance(why, Relocated) and why.after else b""  # what reads this comes again with it
+    return b"retry: %d\n%bevent: end\ndata: %b\n\n" % (retry, onwards, msgspec.json.encode(body_of(why, correlation)))
 
 
 def _asked(query: bytes) -> tuple[list[str], str | None]:

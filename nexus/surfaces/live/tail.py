@@ -69,6 +69,10 @@ class Tail:
             await end([self._following])
             self._following = None
 
+    async def lag(self) -> int:
+        """How many events of the log have not been handed out, where anybody waits for them. Raises what the engine raises."""
+        return max(0, await self.log.head() - self.at) if self._subscribers else 0
+
     async def end(self) -> int:
         """Where somebody begins who follows from now on. Raises what the engine raises."""
         if not self._subscribers:  # nobody has kept the head up to date

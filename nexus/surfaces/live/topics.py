@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_type_hints
 from uuid import UUID
+
+import msgspec
 
 from nexus.core.entity import Entity
 from nexus.core.message import Event
@@ -14,7 +17,7 @@ from nexus.core.problem import FieldError, Forbidden, Invalid
 from nexus.core.service import Service
 from nexus.engines.event_log.patterns import Patterns, topic_of
 from nexus.surfaces.permissions import Rights
-from nexus.surfaces.shapes import shape_of
+from nexus.surfaces.shapes import by_name, shape_of
 
 __all__ = ["MOST_PATTERNS", "Topic", "readable", "topics_of", "wanted"]
 
@@ -34,7 +37,7 @@ _DERIVED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Topic:
     """One kind of event."""
 
@@ -63,6 +66,11 @@ class Topic:
         """The permission to be told of it."""
         return f"{self.name.rsplit('.', 1)[0]}:read"
 
+    @functools.cached_property
+    def carried(self) -> Mapping[str, tuple[type[Entity], str]]:
+        """Fields of its data that are another record's, with whose they are."""
+        return {name: found for event in self.events for name, found in carried(event).items()}
+
     @property
     def about_any(self) -> bool:
         """Whether each event names the kind of its record."""
@@ -72,6 +80,22 @@ class Topic:
     def versions(self) -> list[int]:
         """The versions in which its data may come, oldest first."""
         return sorted({*(event.schema_version for event in self.events), *((1,) if self.derived else ())})
+
+
+@functools.cache
+def carried(event: type[Event]) -> Mapping[str, tuple[type[Entity], str]]:
+    """The fields that an event declares as another record's (`core.message.of`). LookupError where it names none that there is."""
+    found: dict[str, tuple[type[Entity], str]] = {}
+    for name, hint in get_type_hints(event, include_extras=True).items():
+        for one in getattr(hint, "__metadata__", ()):
+            whose = (one.extra or {}).get("of") if isinstance(one, msgspec.Meta) else None
+            if whose is not None:
+                noun, _, field = str(whose).rpartition(".")
+                shape = by_name(noun)
+                if shape is None or field not in shape.fields:
+                    raise LookupError(f"{event.__name__}.{name} is said to be {whose}, which there is not")
+                found[name] = shape.entity, field
+    return found
 
 
 def _declared(service: Service) -> dict[str, list[type[Event]]]:
