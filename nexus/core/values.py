@@ -86,9 +86,9 @@ def exact(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any]) -> sa.Colu
     return sa.cast(number, sa.Text())
 
 
-def median(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any]) -> sa.ColumnElement[Any]:
+def median(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any]) -> sa.ColumnElement[int]:
     """The middle of the numbers of a group, rounded to a whole one."""
-    return sa.func.round(sa.cast(sa.func.percentile_cont(0.5).within_group(number), sa.Numeric()))
+    return sa.cast(sa.func.round(sa.cast(sa.func.percentile_cont(0.5).within_group(number), sa.Numeric())), sa.BigInteger())
 
 
 def days(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any] | int) -> sa.ColumnElement[dt.timedelta]:

@@ -45,6 +45,14 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, parts: bool = False
         raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
 
 
+def exact_json(number: str) -> msgspec.Raw:
+    """A number of a tenant's own field as it was sent: a binary fraction would round it. ValueError where it has more digits than are kept."""
+    value = Decimal(number)
+    if abs(value.adjusted()) > 1000:
+        raise ValueError("is not a number that can be kept")
+    return msgspec.Raw(f"{value:f}".encode())
+
+
 def refuse_nul(value: Any, path: str) -> None:
     """PostgreSQL keeps every character but U+0000, in a name of an object too."""
     match value:
@@ -89,9 +97,9 @@ class Wire:
         told = {name: said for name, said in self.elsewhere.items() if not shape.fields[name].writable}
         self.Create = msgspec.defstruct(f"{title}Create", create, namespace={"elsewhere": told}, **options)
         self.Patch = msgspec.defstruct(f"{title}Patch", patch, namespace={"elsewhere": self.elsewhere}, **options)
-        self.create = msgspec.json.Decoder(self.Create)
-        self.create_many = msgspec.json.Decoder(list[self.Create])  # type: ignore[name-defined]
-        self.patch = msgspec.json.Decoder(self.Patch)
+        self.create = msgspec.json.Decoder(self.Create, float_hook=exact_json)
+        self.create_many = msgspec.json.Decoder(list[self.Create], float_hook=exact_json)  # type: ignore[name-defined]
+        self.patch = msgspec.json.Decoder(self.Patch, float_hook=exact_json)
         fixed = {
             field.name: field.default() for field in shape.initial if not field.writable and field.default is not ... and field.name != "id"
         }

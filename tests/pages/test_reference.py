@@ -76,7 +76,9 @@ def test_every_link_leads_somewhere(pages: dict[str, Links]) -> None:
             target, _, anchor = href.partition("#")
             target = target or path
             if not target.startswith("/docs"):
-                assert target in ("/openapi.json", "/openapi.json?service=crm", "/problems") or target.startswith("/problems/"), href
+                assert target in ("/openapi.json", "/openapi.json?service=crm", "/asyncapi.json", "/problems") or target.startswith(
+                    "/problems/"
+                ), href
                 continue
             assert target in pages, f"{path}: {href}"
             assert not anchor or anchor in pages[target].ids, f"{path}: {href}"

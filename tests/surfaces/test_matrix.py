@@ -10,13 +10,14 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeAlias
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
 from nexus.core.policy import ROLES
+from nexus.core.problem import Forbidden
 from nexus.core.service import Service
 from nexus.engines.oltp.postgres import Postgres
 from nexus.runtime.testing import Harness
@@ -31,18 +32,19 @@ from tests.surfaces.graphql.conftest import Graph
 from tests.surfaces.graphql.conftest import Site as GraphQLSite
 from tests.surfaces.graphql.test_permissions import mutation_of
 from tests.surfaces.grpc.conftest import Clients, clients, serving
+from tests.surfaces.live.conftest import World, world
 from tests.surfaces.mcp.conftest import Site as ToolSite
 from tests.surfaces.mcp.conftest import site
 from tests.surfaces.mcp.test_permissions import by_tool
 from tests.surfaces.test_permission_matrix import may
 
-__all__ = ["clients", "site"]
+__all__ = ["clients", "site", "world"]
 
 Answer: TypeAlias = Literal["refused", "nothing", "taken"]
 """Refused for want of the permission; nothing by this id; or taken up, whatever comes of it."""
 Ask: TypeAlias = Callable[[Operation, str], Awaitable[Answer | None]]
 """None where a surface cannot put the question without more than an id."""
-LEAST = {"rest": 1.0, "tools": 1.0, "graphql": 0.6, "grpc": 0.8}
+LEAST = {"rest": 1.0, "tools": 1.0, "graphql": 0.6, "grpc": 0.8, "live": 0.1}
 """The part of all operations that a surface must have been asked."""
 
 
@@ -115,6 +117,35 @@ def by_grpc(running: Any, who: list[tuple[str, str]]) -> Ask:
     return ask
 
 
+def by_live(world: World, caller: Harness, other: Harness) -> Ask:
+    """Whoever may read the records of a kind is told of them: of its own tenant's, and of nobody else's."""
+
+    async def ask(operation: Operation, id: str) -> Answer | None:
+        if operation.kind != "get" or operation.entity is None:
+            return None
+        noun = shape_of(operation.entity).name
+        service, _, rest = noun.partition(".")
+        try:
+            follows = await world.live.subscribe(caller.caller, [f"nexus.{service}.*.{rest}.>"])
+        except Forbidden as refusal:
+            return said(403, refusal.permission, operation.needs)
+        rights = caller.caller.rights
+        assert rights is not None
+        async with follows:
+            await follows.take(0)
+            await world.tell(other, f"{noun}.created", UUID(id), {})
+            await world.settled()
+            if await follows.take(0):
+                return "taken"
+            await world.tell(caller, f"{noun}.created", uuid4(), {})
+            await world.settled()
+            # where only some records are seen, that of which there is no record is none of them
+            assert len(await follows.take(0)) == (rights.sight(operation.entity) is None and not rights.masks(operation.entity)), noun
+        return "nothing"
+
+    return ask
+
+
 def by_tools(client: Any) -> Ask:
     async def ask(operation: Operation, id: str) -> Answer:
         status, problem = await by_tool(client, operation, id)
@@ -125,7 +156,14 @@ def by_tools(client: Any) -> Ask:
 
 @asynccontextmanager
 async def surfaces(
-    caller: Harness, tenant: Harness, services: dict[str, Service], graph: GraphQLSite, types: Types, tools: ToolSite, compiled: Clients
+    caller: Harness,
+    tenant: Harness,
+    services: dict[str, Service],
+    graph: GraphQLSite,
+    types: Types,
+    tools: ToolSite,
+    compiled: Clients,
+    live: Ask,
 ) -> AsyncIterator[dict[str, Ask]]:
     """Every surface, as one caller."""
     tools.let(caller, "one")
@@ -135,19 +173,22 @@ async def surfaces(
             "graphql": by_graphql(Graph(graph, caller), types),
             "tools": by_tools(client),
             "grpc": by_grpc(running, running.doors.let_in("one", caller.caller)),
+            "live": live,
         }
 
 
 @pytest.mark.parametrize("role", [*sorted(ROLES), ""])
 async def test_every_surface_gives_the_answer_of_the_table(
-    role: str, tenant: Harness, oltp: Postgres, database: Any, services: dict[str, Service], site: ToolSite, clients: Clients
+    role: str, tenant: Harness, oltp: Postgres, database: Any, services: dict[str, Service], site: ToolSite, clients: Clients, world: World
 ) -> None:
     caller = tenant.as_(*filter(None, [role]))
     other = await Harness.fresh(oltp, database.owner, services.values())
     theirs, nowhere = str((await other.given(Contact(name="Theirs"))).id), str(uuid4())
     types = graph_of(list(services.values()), tenant.operations, federated=False)
     asked = dict.fromkeys(LEAST, 0)
-    async with surfaces(caller, tenant, services, GraphQLSite(services, database.owner), types, site, clients) as offered:
+    async with surfaces(
+        caller, tenant, services, GraphQLSite(services, database.owner), types, site, clients, by_live(world, caller, other)
+    ) as offered:
         for operation in tenant.operations:
             allowed = bool(role) and may(role, operation.needs)
             for surface, ask in offered.items():

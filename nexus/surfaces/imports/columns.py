@@ -12,10 +12,12 @@ import msgspec
 from nexus.core.problem import FieldError, Invalid
 from nexus.surfaces.imports.asked import DELIMITERS, Asked
 from nexus.surfaces.shapes import Field, Shape
+from nexus.surfaces.wire import exact_json
 
 ESCAPED: Final = re.compile(r"'+[=+\-@\t\r]")
 """A cell that a spreadsheet would have run, as our export writes it (docs/decisions/0013-import.md)."""
 TEXT: Final = ("text", "long_text", "url", "email")
+_exact: Final = msgspec.json.Decoder(float_hook=exact_json)
 _KEYED: Final = ("external_refs", "custom")
 
 
@@ -137,6 +139,6 @@ def _tags(cell: str) -> Any:
 
 def _json_or_text(cell: str) -> Any:
     try:
-        return msgspec.json.decode(cell)
+        return _exact.decode(cell)
     except msgspec.DecodeError:
         return cell

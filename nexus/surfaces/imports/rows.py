@@ -18,7 +18,7 @@ from nexus.surfaces.imports.columns import Columns
 from nexus.surfaces.imports.reading import Bad, Record
 from nexus.surfaces.kept import kept
 from nexus.surfaces.shapes import shape_of
-from nexus.surfaces.wire import field_error, wire_of
+from nexus.surfaces.wire import exact_json, field_error, wire_of
 
 UNSET: Final = msgspec.UNSET
 _NUL: Final = b"\\u0000"
@@ -51,8 +51,8 @@ class Types:
         """What a record is made with: of one that is there already an import leaves it as it is."""
         more += [(name, Any, UNSET) for name in self.once]
         self.Patch = msgspec.defstruct(f"{entity.__name__}ImportPatch", more, bases=(wire.Patch,), **options)
-        self.create = msgspec.json.Decoder(self.Create)
-        self.patch = msgspec.json.Decoder(self.Patch)
+        self.create = msgspec.json.Decoder(self.Create, float_hook=exact_json)
+        self.patch = msgspec.json.Decoder(self.Patch, float_hook=exact_json)
         self.given = tuple(known.name for known in shape.writable)
         fixed = {
             known.name: known.default() for known in shape.initial if not known.writable and known.default is not ... and known.name != "id"

@@ -139,5 +139,7 @@ def _column(kind: Any) -> dict[str, Any]:
         "Text": {"type": ["string", "null"]},
         "String": {"type": ["string", "null"]},
         "Enum": {"type": ["string", "null"]},
+        "Numeric": {"type": ["number", "null"]},
+        "ARRAY": {"type": ["array", "null"], "items": {"type": "string"}},
     }
     return names.get(type(kind).__name__, {})

@@ -17,7 +17,7 @@ from nexus.surfaces.permissions import Rights
 from nexus.surfaces.rest.message import Progress
 from nexus.surfaces.shapes import Shape
 from nexus.surfaces.verdicts import Verdict, refusal, taken, unique_rules
-from nexus.surfaces.wire import Wire, decode
+from nexus.surfaces.wire import Wire, decode, exact_json
 
 SLICE: Final = 500
 """Rows read in one go before other requests get their turn."""
@@ -152,7 +152,7 @@ class Reader:
             namespace={"elsewhere": wire.elsewhere},
             **options,
         )
-        self._change = msgspec.json.Decoder(change)
+        self._change = msgspec.json.Decoder(change, float_hook=exact_json)
         self.Create = self._body("BulkCreate", wire.Create, options)
         """The type of a bulk create's body, for documents."""
         self.Change = self._body("BulkChange", change, options)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from msgspec import Meta
-from sqlalchemy import CTE
+from sqlalchemy import ARRAY, CTE, Numeric, Text, type_coerce
 
 from nexus.core import ColumnElement, Percent, Query, Rows, Sight, aliased, and_, answers, func, not_, or_, select, sql
 from nexus.core.entity import TENANT, table_of
@@ -172,7 +172,12 @@ def _ranked(name: str, pairs: CTE, evidence: Sequence[Evidence], least: int, lim
         pairs.c.b_id.label("other_id"),
         pairs.c.b_name.label("other_name"),
     ]
-    shown = select(*record, points.label("score"), reasons(evidence).label("reasons"), alike).where(points >= least)
+    shown = select(
+        *record,
+        points.label("score"),
+        type_coerce(reasons(evidence), ARRAY(Text)).label("reasons"),
+        type_coerce(alike, Numeric).label("likeness"),
+    ).where(points >= least)
     return shown.order_by(points.desc(), pairs.c.a_id, pairs.c.b_id).limit(limit)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
+from sqlalchemy import BigInteger
 
-from nexus.core import ColumnElement, Query, Rows, Sight, and_, answers, day_start, exact, extract, func, median, not_, select
+from nexus.core import ColumnElement, Query, Rows, Sight, and_, answers, cast, day_start, exact, extract, func, median, not_, select
 from nexus.services.crm.entities import Activity, Lead, LeadSource, ResponseClock
 from nexus.services.crm.terms import ActivityStatus, ClockStatus, LeadStatus
 
@@ -37,7 +38,7 @@ def lead_conversion_time(query: LeadConversionTime, sight: Sight) -> Rows:
             count.label("leads"),
             done.label("converted"),
             exact(func.round(100 * done / func.nullif(count, 0), 1)).label("converted_percent"),
-            func.round(func.avg(seconds).filter(converted)).label("average_seconds"),
+            cast(func.round(func.avg(seconds).filter(converted)), BigInteger).label("average_seconds"),
             median(seconds).label("median_seconds"),
         )
         .outerjoin(LeadSource, and_(LeadSource.id == Lead.source_id, sight(LeadSource)))
@@ -122,7 +123,7 @@ def first_response(query: FirstResponse, sight: Sight) -> Rows:
             counted(ClockStatus.MET).label("met"),
             counted(ClockStatus.BREACHED, ClockStatus.LATE).label("broken"),
             counted(ClockStatus.RUNNING).label("running"),
-            func.round(func.avg(ResponseClock.response_seconds)).label("average_seconds"),
+            cast(func.round(func.avg(ResponseClock.response_seconds)), BigInteger).label("average_seconds"),
             median(ResponseClock.response_seconds).label("median_seconds"),
         )
         .where(ResponseClock.status != ClockStatus.STOPPED, sight(ResponseClock), *since)

@@ -8,6 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
+from sqlalchemy import BigInteger, Integer
 
 from nexus.core import (
     ColumnElement,
@@ -20,6 +21,7 @@ from nexus.core import (
     among,
     and_,
     answers,
+    cast,
     day_start,
     days,
     exact,
@@ -126,7 +128,7 @@ def _forecast(query: ForecastAgainstQuota, sight: Sight) -> Rows:
             Deal.currency,
             func.sum(Deal.amount).filter(closed).label("won"),
             *[open_in(one) for one in (ForecastCategory.COMMIT, ForecastCategory.BEST_CASE, ForecastCategory.PIPELINE)],
-            func.trim_scale(func.sum(Deal.amount * Deal.probability / 100).filter(counts)).label("weighted"),
+            func.trim_scale(func.round(func.sum(Deal.amount * Deal.probability / 100).filter(counts), 2)).label("weighted"),
         )
         .where(Deal.archived_at.is_(None), sight(Deal), or_(closed, expected))
         .group_by(Deal.owner_id, Deal.currency)
@@ -167,7 +169,7 @@ def stage_conversion(query: StageConversion, sight: Sight) -> Rows:
             advanced.label("advanced"),
             func.count(StageChange.id).filter(StageChange.to_status == DealStatus.LOST).label("lost"),
             exact(func.round(100 * advanced / func.nullif(left, 0), 1)).label("advanced_percent"),
-            func.round(func.avg(StageChange.seconds)).label("average_seconds"),
+            cast(func.round(func.avg(StageChange.seconds)), BigInteger).label("average_seconds"),
             median(StageChange.seconds).label("median_seconds"),
         )
         .join(Pipeline, Pipeline.id == DealStage.pipeline_id)
@@ -189,7 +191,7 @@ class StaleDeals(Query, frozen=True, kw_only=True):
 
 @answers(StaleDeals, needs="crm.deal:read")
 def stale_deals(query: StaleDeals, sight: Sight) -> Rows:
-    stayed = func.date_part("day", func.now() - Deal.stage_entered_at)
+    stayed = cast(func.date_part("day", func.now() - Deal.stage_entered_at), Integer)
     rows = (
         select(
             Deal.id,
