@@ -16,7 +16,7 @@ import pytest
 
 from tests.process.conftest import ROOT, Nexus, place
 
-EXAMPLES = os.environ.get("NEXUS_FUZZ", "3")
+EXAMPLES = os.environ.get("NEXUS_FUZZ", "5")
 """Requests to each operation, in each of the ways of drawing them."""
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
 OWN_KEY = "/auth/(api_keys/.*/(revoke|renew)|users/.*/(suspend|deactivate|assign))"
