@@ -208,6 +208,7 @@ class Node:
 
     async def at_its_time(self, timer: Timer, command: Command[Any]) -> None:
         """Run what a tenant's rule has scheduled; later where the tenant is not at work now."""
+        TRACE.set(timer.trace)
         record = await self.directory.get(UUID(timer.tenant.removeprefix("t_")))
         if record is None or record.state in ("purging", "purged"):
             return

@@ -59,6 +59,8 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     correlation: str
     due_at: dt.datetime
     attempts: int
+    trace: str | None = None
+    """The `traceparent` of what scheduled it."""
 
 
 _timer: Final = msgspec.json.Decoder(Timer)

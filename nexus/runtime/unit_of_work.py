@@ -41,9 +41,9 @@ _Name: TypeAlias = tuple[type[Entity], UUID]
 
 _DIVISION_BY_ZERO = "22012"
 _SCHEDULE = Statement(
-    "INSERT INTO nexus_cell.timer (id, command, arguments, correlation, due_at)"
-    " SELECT id, command, arguments, correlation, due_at"
-    " FROM json_to_recordset($1) AS t (id uuid, command text, arguments text, correlation text, due_at timestamptz)"
+    "INSERT INTO nexus_cell.timer (id, command, arguments, correlation, trace, due_at)"
+    " SELECT id, command, arguments, correlation, trace, due_at"
+    " FROM json_to_recordset($1) AS t (id uuid, command text, arguments text, correlation text, trace text, due_at timestamptz)"
 )
 
 # What the system does of its own accord to an imported record (scores it, say) is no reason to keep it when the import is undone.
@@ -344,6 +344,7 @@ class UnitOfWork(Tx):
                 "command": HANDLERS[type(command)].needs,
                 "arguments": msgspec.json.encode(command).decode(),
                 "correlation": self.cause.correlation,
+                "trace": self.cause.trace,
                 "due_at": at,
             }
             for command, at in self.scheduled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,10 @@ from conftest import Database
 from nexus.core import Command, Event, Tx, handles
 from nexus.core.message import HANDLERS
 from nexus.core.problem import Conflict
+from nexus.core.trace import TRACE
 from nexus.engines.oltp import Statement
 from nexus.engines.oltp.postgres import Postgres
+from nexus.runtime.node import Node
 from nexus.runtime.testing import Harness
 from nexus.runtime.timers import ATTEMPTS, Postponed, Timekeeper, Timer, command_of
 from nexus.services.auth.entities import Team
@@ -199,3 +202,23 @@ def test_a_timer_names_its_command() -> None:
         attempts=0,
     )
     assert command_of(timer) == Ring(team_id=UUID(int=2))
+
+
+async def test_it_belongs_to_the_trace_that_scheduled_it(tenant: Harness, oltp: Postgres, team: Team) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    token = TRACE.set(trace)
+    await tenant.run(Ring(team_id=team.id, at=LONG_AGO))
+    TRACE.reset(token)
+    (timer,) = await tenant.scheduled()
+    assert timer.trace == trace
+
+    nobody = SimpleNamespace(directory=SimpleNamespace(get=lambda id: asyncio.sleep(0)))
+    await asyncio.create_task(_in_trace(nobody, timer, trace))
+    assert TRACE.get() is None
+    await tenant.fire(timer)
+
+
+async def _in_trace(node: Any, timer: Timer, trace: str) -> None:
+    """A node takes the trace up before it does anything else."""
+    await Node.at_its_time(node, timer, command_of(timer))
+    assert TRACE.get() == trace
