@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 from rich.progress import Progress
 
+from nexus.activation.slugs import slug_fault
 from nexus.cli.databases import opened, record_of
 from nexus.cli.output import Json, err, out, progress, run, say_json
 from nexus.cli.up import fail, settings_or_exit
@@ -58,6 +59,7 @@ def restore(
     json: Json = False,
 ) -> None:
     """Bring a tenant back from a file: the very one where it is gone, or with --as another one beside it."""
+    _fit(slug)
     try:
         _restored(*run(_restore(settings_or_exit(), file, slug, cell, json), json), json)
     except OSError as error:
@@ -72,7 +74,14 @@ def clone(
     json: Json = False,
 ) -> None:
     """Make another tenant with the same records, to try things out; --masked takes everything personal out of it."""
+    _fit(slug)
     _restored(*run(_clone(settings_or_exit(), tenant, slug, masked, cell, json), json), json)
+
+
+def _fit(slug: str | None) -> None:
+    """Say at once, before anything is read, that a tenant cannot be called so."""
+    if slug is not None and (fault := slug_fault(slug)) is not None:
+        fail(f"Refused: {fault}.", 2)
 
 
 def _teller(bar: Progress) -> Any:

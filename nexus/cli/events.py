@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,7 @@ from nexus.cli.output import Json, err, out, quiet_settings, run, say_json, say_
 from nexus.cli.up import fail
 from nexus.config import Settings
 from nexus.core.problem import FieldError, Invalid, NotFound
-from nexus.engines.event_log import LoggedEvent
+from nexus.engines.event_log import EventLog, LoggedEvent
 from nexus.engines.event_log.groups import standings
 from nexus.engines.event_log.patterns import Patterns
 from nexus.runtime.cells import Cell
@@ -24,6 +24,8 @@ from nexus.runtime.node import Node
 
 CellName = Annotated[str | None, typer.Option("--cell", help="The database; by default the first.")]
 Since = Annotated[str | None, typer.Option("--since", help="A time in ISO 8601, such as 2026-01-31T09:00Z.")]
+
+_PIECE: Final = 500
 
 group = typer.Typer(name="events", no_args_is_help=True, help="See the event log, and try again what could not be taken.")
 
@@ -37,13 +39,13 @@ def register(app: typer.Typer) -> None:
 def list_(
     tenant: Annotated[str | None, typer.Argument(help="Only this one's, by slug or id.")] = None,
     topic: Annotated[str, typer.Option(help="Only topics of this pattern: nexus.crm.*.lead.> takes all of leads.")] = ">",
-    after: Annotated[int, typer.Option(min=0, help="Begin after this position.")] = 0,
+    after: Annotated[int | None, typer.Option(min=0, help="Begin after this position; 0 is the beginning.")] = None,
     since: Since = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     cell: CellName = None,
     json: Json = False,
 ) -> None:
-    """List events in their order, from the beginning of the log or from a position or a time on."""
+    """List events in their order: the newest, or those from a position or a time on."""
     events, upto = run(_list(quiet_settings(), tenant, topic, after, _moment(since), limit, cell), json)
     if json:
         say_json({"items": [_event(one) for one in events], "next_after": upto})
@@ -53,7 +55,7 @@ def list_(
 
 
 async def _list(
-    settings: Settings, tenant: str | None, topic: str, after: int, since: dt.datetime | None, limit: int, cell: str | None
+    settings: Settings, tenant: str | None, topic: str, after: int | None, since: dt.datetime | None, limit: int, cell: str | None
 ) -> tuple[list[LoggedEvent], int]:
     async with opened(settings) as node:
         record = await record_of(node, tenant) if tenant else None
@@ -63,20 +65,41 @@ async def _list(
             Patterns([topic])
         except ValueError as error:
             raise Invalid.of(FieldError("--topic", str(error))) from None
+        schema = record.schema if record else None
+        if since is None and after is None:
+            return await _newest(log, topic, schema, limit)
         if since is not None:
-            after = max(after, await log.position_at(since))
-        found: list[LoggedEvent] = []
-        head = await log.head()
-        while len(found) < limit and after < head:
-            page = await log.read(after, (topic,), 500)
-            for event in page.events:
-                after = event.position
-                if record is None or event.tenant == record.schema:
-                    found.append(event)
-                    if len(found) == limit:
-                        return found, after
-            after = page.upto
-        return found, after
+            after = max(after or 0, await log.position_at(since))
+        return await _onwards(log, topic, schema, after or 0, limit)
+
+
+async def _newest(log: EventLog, topic: str, schema: str | None, limit: int) -> tuple[list[LoggedEvent], int]:
+    """The last events, and where the log ends; it is read backwards, piece by piece."""
+    found: list[LoggedEvent] = []
+    head, floor = await log.head(), await log.floor()
+    end = head
+    while len(found) < limit and end > floor:
+        begin = max(floor, end - _PIECE)
+        page = await log.read(begin, (topic,), _PIECE)
+        piece = [one for one in page.events if one.position <= end and schema in (None, one.tenant)]
+        found, end = [*piece, *found], begin
+    return found[-limit:], head
+
+
+async def _onwards(log: EventLog, topic: str, schema: str | None, after: int, limit: int) -> tuple[list[LoggedEvent], int]:
+    """Events after a position, and how far the log has been looked at."""
+    found: list[LoggedEvent] = []
+    head = await log.head()
+    while len(found) < limit and after < head:
+        page = await log.read(after, (topic,), _PIECE)
+        for event in page.events:
+            after = event.position
+            if schema in (None, event.tenant):
+                found.append(event)
+                if len(found) == limit:
+                    return found, after
+        after = page.upto
+    return found, after
 
 
 @group.command()

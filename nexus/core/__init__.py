@@ -34,6 +34,7 @@ from nexus.core.service import Service
 from nexus.core.tx import Actor, Tenant, Tx
 from nexus.core.values import (
     CurrencyCode,
+    EmailAsSent,
     EmailText,
     Instant,
     Line,
@@ -57,6 +58,7 @@ __all__ = [
     "Command",
     "Conflict",
     "CurrencyCode",
+    "EmailAsSent",
     "EmailText",
     "Entity",
     "Event",

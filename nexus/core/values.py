@@ -28,6 +28,10 @@ Prose: TypeAlias = Annotated[str, Meta(max_length=20_000)]
 """Notes, descriptions, bodies."""
 EmailText: TypeAlias = Annotated[str, Meta(pattern=r"^[^@\sA-Z\"(),:;<>\[\]\\]{1,64}@[a-z0-9]([a-z0-9.-]{0,188}[a-z0-9])?\.[a-z]{2,63}$")]
 """An e-mail address in lower case."""
+EmailAsSent: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[^@\s\"(),:;<>\[\]\\]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,188}[A-Za-z0-9])?\.[A-Za-z]{2,63}$")
+]
+"""An e-mail address as people write it; what takes one keeps it in lower case."""
 PhoneText: TypeAlias = Annotated[str, Meta(pattern=r"^\+[1-9]\d{6,14}$")]
 """A telephone number as E.164: +2348031234567."""
 CurrencyCode: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]

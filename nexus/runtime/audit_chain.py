@@ -105,7 +105,7 @@ async def verify(
     """
     if tenant is not None:
         return await check(oltp, tenant, progress=progress, batch=batch, newest=newest)
-    async for one in _tenants(oltp):
+    async for one in chains(oltp):
         if found := await check(oltp, one, progress=progress, batch=batch, newest=newest):
             return found
     return None
@@ -144,7 +144,8 @@ async def check(
     return None
 
 
-async def _tenants(oltp: Oltp) -> AsyncIterator[str]:
+async def chains(oltp: Oltp) -> AsyncIterator[str]:
+    """Whose chains there are: schemas, and "nexus_app" for the control plane's."""
     last = b""
     while (found := (await oltp.run(None, (_NEXT, [last]), lane="slow"))[0].rows[0][0]) is not None:
         last = found

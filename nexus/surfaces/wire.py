@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import phonenumbers
@@ -40,15 +40,51 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, parts: bool = False
             refuse_nul(msgspec.json.decode(body), "")
         return read
     except msgspec.ValidationError as error:
-        raise Invalid.of(field_error(error, decoder.type)) from None
+        first = field_error(error, decoder.type)
+        raise Invalid.of(*(_each_wrong(decoder.type, body) or [first])) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
+
+
+def _each_wrong(type_: Any, body: bytes) -> list[FieldError]:
+    """Every member of an object that does not fit, where the decoder stops at the first. It is asked only once something is wrong."""
+    if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+        return []
+    try:
+        given = _MEMBERS.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return []
+    fields = {one.encode_name: one for one in msgspec.structs.fields(type_)}
+    elsewhere: Mapping[str, str] = getattr(type_, "elsewhere", {})
+    wrong: list[FieldError] = []
+    for name, value in given.items():
+        if name not in fields:
+            if type_.__struct_config__.forbid_unknown_fields:
+                wrong.append(FieldError(name, elsewhere.get(name, "there is no such field")))
+            continue
+        try:
+            _alone(type_, name).decode(b'{"%b":%b}' % (name.encode(), bytes(value)))
+        except msgspec.ValidationError as error:
+            wrong.append(field_error(error, type_))
+    return wrong + [FieldError(name, "is required") for name, one in fields.items() if one.required and name not in given]
+
+
+@kept
+def _alone(type_: type[msgspec.Struct], name: str) -> msgspec.json.Decoder[Any]:
+    """Reads one field of a struct as the struct does."""
+    field = next(one for one in msgspec.structs.fields(type_) if one.encode_name == name)
+    return msgspec.json.Decoder(msgspec.defstruct("One", [(name, field.type)]), float_hook=exact_json)
+
+
+_LARGEST: Final = 300
+"""The exponent of numbers in JSON that whoever reads them can still take for a number."""
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def exact_json(number: str) -> msgspec.Raw:
     """A number of a tenant's own field as it was sent: a binary fraction would round it. ValueError where it has more digits than are kept."""
     value = Decimal(number)
-    if abs(value.adjusted()) > 1000:
+    if abs(value.adjusted()) > _LARGEST:
         raise ValueError("is not a number that can be kept")
     return msgspec.Raw(f"{value:f}".encode())
 
@@ -112,13 +148,16 @@ class Wire:
 
     def normalise(self, record: Any, country: str) -> None:
         """Bring e-mail addresses and telephone numbers to their stored form; Invalid where a number or a moment cannot be one."""
+        wrong: list[FieldError] = []
         for name, normal in self._normal:
             value = getattr(record, name, msgspec.UNSET)
             if value is not None and value is not msgspec.UNSET:
                 try:
                     setattr(record, name, normal(value, country))
                 except ValueError as error:
-                    raise Invalid.of(FieldError(name, str(error))) from None
+                    wrong.append(FieldError(name, str(error)))
+        if wrong:
+            raise Invalid.of(*wrong)
 
     def refuse_hidden(self, rights: Rights, record: Any) -> None:
         """Invalid (422) where a field that the caller cannot see is set: it cannot be written by it either."""

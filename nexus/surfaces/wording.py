@@ -10,7 +10,7 @@ import msgspec
 from nexus.core.entity import Entity, facts, table_of
 from nexus.core.flow import FLOWS
 from nexus.core.message import HANDLERS
-from nexus.core.values import NOT_BLANK, CurrencyCode, EmailText, PhoneText
+from nexus.core.values import NOT_BLANK, CurrencyCode, EmailAsSent, EmailText, PhoneText
 from nexus.surfaces.kept import kept
 from nexus.surfaces.shapes import EMAIL, Field, Shape
 
@@ -96,6 +96,7 @@ def _forms() -> dict[str, str]:
     """The patterns that declarations use, as the decoder quotes them, with what each means to a person."""
     known = {EMAIL: "is not an e-mail address, such as ada@example.com", NOT_BLANK: _EMPTY}
     for type_, said in (
+        (EmailAsSent, "is not an e-mail address, such as ada@example.com"),
         (EmailText, "is not an e-mail address in lower case, such as ada@example.com"),
         (PhoneText, "is not a telephone number written as +2348031234567"),
         (CurrencyCode, "is not an ISO 4217 code, such as NGN"),

@@ -34,6 +34,8 @@ def test_a_file_that_is_no_archive_is_refused(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "no.zip"
     file.write_text("not an archive")
 
+    unfit = cli("restore", str(tmp_path / "nowhere.zip"), "--as", "Bad Slug!")
+    assert (unfit.code, unfit.err.startswith("Refused: 'Bad Slug!' is no slug")) == (2, True)
     bad = cli("restore", str(file), "--as", "never-made")
     missing = cli("restore", str(tmp_path / "nowhere.zip"))
 

@@ -82,13 +82,14 @@ def test_an_audit_that_was_changed_is_1_and_named(cli: Cli, shop: Any) -> None:
             superuser.execute(f"update nexus_cell.audit set entry = %s {place}".encode(), (entry,))
 
     assert (text.code, text.out) == (1, "")
-    assert text.err.startswith(f"Broken: {schema(shop)} seq 3: changed: ")
+    assert text.err.startswith(f"Broken: looked-at: {schema(shop)} seq 3: changed: ")
     assert (said.code, said.json()["ok"]) == (1, False)
     assert {name: said.json()["broken"][name] for name in ("tenant", "seq", "fault")} == {
         "tenant": schema(shop),
         "seq": 3,
         "fault": "changed",
     }
+    assert [(one["slug"], one["seq"]) for one in said.json()["all_broken"]] == [("looked-at", 3)]
     assert proven(exported.out) == "seq 3 was changed"
 
 
@@ -128,6 +129,12 @@ def test_events_by_tenant_topic_position_and_time(cli: Cli, shop: Any) -> None:
     rest = cli("events", "list", "looked-at", "--after", str(every[1]["position"]), "--limit", "1", "--json").json()
     since = cli("events", "list", "looked-at", "--since", every[-1]["at"], "--json").json()["items"]
 
+    newest = cli("events", "list", "looked-at", "--limit", "2", "--json").json()["items"]
+    oldest = cli("events", "list", "looked-at", "--after", "0", "--limit", "2", "--json").json()["items"]
+    assert ([one["position"] for one in newest], [one["position"] for one in oldest]) == (
+        [one["position"] for one in every[-2:]],
+        [one["position"] for one in every[:2]],
+    )
     assert {one["topic"].split(".")[2] for one in every} == {shop["tenant"]["id"]}
     assert [one["position"] for one in every] == sorted(one["position"] for one in every)
     assert every[0]["envelope"]["specversion"] == "1.0"

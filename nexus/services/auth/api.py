@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
-from nexus.core import Command, EmailText, Event, Instant, Line, PhoneText
+from nexus.core import Command, EmailAsSent, Event, Instant, Line, PhoneText
 
 RoleName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", examples=["crm.rep"])]
 """A role that a service declares."""
@@ -107,7 +107,7 @@ class InviteUser(Command[UserInvited], frozen=True, kw_only=True):
     """Ask somebody to join, with the roles they will have."""
 
     name: Line
-    email: EmailText
+    email: EmailAsSent
     phone: PhoneText | None = None
     roles: list[RoleName]
     team_ids: list[UUID] = field(default_factory=list[UUID])

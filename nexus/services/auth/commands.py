@@ -65,11 +65,14 @@ class NotOneself(Conflict):
 
 @handles(InviteUser, needs="auth.user:invite")
 async def invite_user(cmd: InviteUser, tx: Tx) -> UserInvited:
+    if not cmd.roles:
+        raise Invalid.of(FieldError("roles", "is empty; whoever joins has at least one role"))
+    email = cmd.email.lower()
     await _may_grant(cmd.roles, tx)
     await _known(cmd.roles, cmd.team_ids, tx)
-    if await tx.find(User, User.email == cmd.email, lock=True):
+    if await tx.find(User, User.email == email, lock=True):
         raise EmailTaken()
-    user = tx.add(User(name=cmd.name, email=cmd.email, phone=cmd.phone, roles=sorted(set(cmd.roles))))
+    user = tx.add(User(name=cmd.name, email=email, phone=cmd.phone, roles=sorted(set(cmd.roles))))
     user.team_ids, user.territory_ids = list(dict.fromkeys(cmd.team_ids)), list(dict.fromkeys(cmd.territory_ids))
     return tx.emit(UserInvited(user_id=user.id, roles=user.roles))
 

@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 from uuid import UUID
 
-from nexus.core import Command, EmailText, Event, Line, Prose, Value
+from nexus.core import Command, EmailAsSent, Event, Line, Prose, Value
 from nexus.services.crm.terms import DealLine
 
 
@@ -111,7 +111,7 @@ class AcceptQuote(Command[QuoteAccepted], frozen=True, kw_only=True):
 
     quote_id: UUID
     signed_by: Line
-    email: EmailText | None = None
+    email: EmailAsSent | None = None
     address: Line | None = None
     document_id: UUID | None = None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from nexus.core import ColumnElement, Tx, Value, among, amount, func, handles, not_, select, sql, update
+from nexus.core import ColumnElement, Problem, Tx, Value, among, amount, func, handles, not_, select, sql, update
 from nexus.services.crm.api import ConvertLead, LeadConverted
 from nexus.services.crm.commands.deals import own_rate, told
 from nexus.services.crm.entities import Account, AccountContact, Activity, Contact, ConversionRecord, Deal, DealStage, Lead, Pipeline
@@ -22,6 +22,10 @@ class _Stage(Value, frozen=True, kw_only=True):
     id: UUID
     pipeline_id: UUID
     probability: int
+
+
+class LeadIsArchived(Problem, status=409):
+    """The lead is archived: restore it before it is converted."""
 
 
 class _Row(Value, frozen=True, kw_only=True):
@@ -54,6 +58,8 @@ class _Known:
 @handles(ConvertLead, needs="crm.lead:convert")
 async def convert_lead(cmd: ConvertLead, tx: Tx) -> LeadConverted:
     lead = await tx.get(Lead, cmd.lead_id, lock=True)
+    if lead.archived_at is not None:
+        raise LeadIsArchived()
     known = await _known(cmd, lead, tx)
     before = image(lead)
     lead_flow.go(lead, "convert")

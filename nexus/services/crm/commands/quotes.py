@@ -129,7 +129,9 @@ async def accept_quote(cmd: AcceptQuote, tx: Tx) -> QuoteAccepted:
     _acceptable(quote, deal, quotes)
     _still_valid(quote, tx)
     quote.decided_at = tx.now
-    quote.signature = Signature(name=cmd.signed_by, at=tx.now, email=cmd.email, address=cmd.address, document_id=cmd.document_id)
+    quote.signature = Signature(
+        name=cmd.signed_by, at=tx.now, email=cmd.email.lower() if cmd.email else None, address=cmd.address, document_id=cmd.document_id
+    )
     for other in quotes:
         if other is not quote and quote_flow.allows(other, "supersede"):
             quote_flow.go(other, "supersede")
@@ -182,6 +184,8 @@ async def expire_quotes(cmd: ExpireQuotes, tx: Tx) -> QuotesExpired:
 
 
 def _foreseeable(valid_until: dt.date | None, tx: Tx) -> None:
+    if valid_until is not None and valid_until < _today(tx):
+        raise Invalid.of(FieldError("valid_until", "is in the past"))
     if valid_until is not None and valid_until > _today(tx) + _FORESEEABLE:
         raise Invalid.of(FieldError("valid_until", "is at most ten years ahead"))
 

@@ -23,6 +23,7 @@ from nexus.services.crm.api import (
     UnconvertLead,
     WinDeal,
 )
+from nexus.services.crm.commands.conversion import LeadIsArchived
 from nexus.services.crm.commands.unconversion import WorkHasGoneOn
 from nexus.services.crm.entities import (
     Account,
@@ -80,6 +81,16 @@ async def test_makes_contact_account_and_deal(crm: Harness, sales: Sales) -> Non
     )
     assert [type(event) for event in crm.emitted] == [DealCreated, LeadConverted]
     assert crm.round_trips <= 6
+
+
+async def test_an_archived_lead_is_restored_first(crm: Harness, sales: Sales) -> None:
+    lead = await crm.given(qualified())
+    await crm.api("DELETE", f"/api/v1/crm/leads/{lead.id}", if_match="*")
+    with pytest.raises(LeadIsArchived):
+        await crm.run(ConvertLead(lead_id=lead.id))
+    assert (await crm.count(Deal), await crm.count(Contact)) == (0, 0)
+    await crm.api("POST", f"/api/v1/crm/leads/{lead.id}/restore")
+    assert (await crm.run(ConvertLead(lead_id=lead.id))).contact_id is not None
 
 
 async def test_finds_who_is_known_already(crm: Harness, sales: Sales) -> None:

@@ -213,12 +213,20 @@ async def test_a_lost_deals_quote_is_neither_sent_nor_signed(crm: Harness, sales
 
 async def test_what_ran_out_is_neither_sent_nor_signed(crm: Harness, sales: Sales) -> None:
     deal_id = await deal_with(crm)
-    draft, sent = await quoted(crm, deal_id, sent=False, valid_until=TODAY - DAY), await quoted(crm, deal_id, valid_until=TODAY)
+    draft, sent = await quoted(crm, deal_id, sent=False, valid_until=TODAY), await quoted(crm, deal_id, valid_until=TODAY)
+    await run_out(crm, draft)
     await run_out(crm, sent)
     commands: list[Command[Any]] = [SendQuote(quote_id=draft.id), AcceptQuote(quote_id=sent.id, signed_by="Ada")]
     for command in commands:
         async with refused(crm, RanOut, f"valid until {TODAY - DAY}"):
             await crm.run(command)
+
+
+async def test_none_is_drawn_up_that_has_run_out(crm: Harness, sales: Sales) -> None:
+    deal_id = await deal_with(crm)
+    with pytest.raises(Invalid, match="valid_until: is in the past"):
+        await crm.run(CreateQuote(deal_id=deal_id, valid_until=TODAY - DAY))
+    assert await crm.count(Quote) == 0
 
 
 async def test_one_deal_has_one_accepted_quote(crm: Harness, sales: Sales) -> None:
