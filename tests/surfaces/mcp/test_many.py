@@ -37,7 +37,7 @@ async def test_many_are_made_and_changed_by_one_call(site: Site, tenant: Harness
     [
         ({"name": "crm_lead_convert", "items": [{}]}, "name"),
         ({"name": "crm_contact_create", "items": []}, "items"),
-        ({"name": "crm_contact_create", "items": [{"name": "A"}, {"nme": "B"}]}, "items[1].nme"),
+        ({"name": "crm_contact_create", "items": [{"name": "A"}, {"name": "B", "nme": "B"}]}, "items[1].nme"),
         ({"name": "crm_contact_create", "items": [{"name": "A"}], "mode": "some"}, "mode"),
     ],
 )
