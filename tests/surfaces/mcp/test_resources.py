@@ -78,7 +78,7 @@ async def test_what_is_not_there_or_not_theirs_is_refused(site: Site, tenant: Ha
         with pytest.raises(MCPError, match=r"does not allow crm\.contact:read"):
             await client.read_resource(f"nexus://crm/contacts/{contact.id}")
         assert {one.uri for one in (await client.list_resources()).resources} == {
-            "nexus://auth", "nexus://auth/users", "nexus://auth/teams", "nexus://auth/reports/me",
+            "nexus://auth", "nexus://auth/users", "nexus://auth/teams", "nexus://auth/reports/me", "nexus://auth/reports/roles",
         }  # fmt: skip
 
 
@@ -105,4 +105,6 @@ async def test_prompts_hold_what_they_are_about(site: Site, tenant: Harness) -> 
                 await client.get_prompt(name, arguments)
     site.let(tenant.as_("auth.member"), "member")
     async with site.client(token="member") as client:
-        assert {one.name for one in (await client.list_prompts()).prompts} == {"auth", "auth_user_next", "auth_report_me"}
+        assert {one.name for one in (await client.list_prompts()).prompts} == {
+            "auth", "auth_user_next", "auth_report_me", "auth_report_roles",
+        }  # fmt: skip

@@ -129,7 +129,12 @@ WRONG: list[tuple[str, Any, int, list[str]]] = [
     ("activities/log", {"kind": "call", "subject": "x", "lead_id": "{nobody}"}, 404, []),
     ("activities/schedule", {"subject": "x", "starts_at": "2026-01-02T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}, 422, ["ends_at"]),
     ("activities/{nobody}/complete", {}, 404, []),
-    ("call_logs/report", {"provider": "x", "provider_call_id": "1", "status": "ringing", "direction": "inbound"}, 422, ["from_number"]),
+    (
+        "call_logs/report",
+        {"provider": "x", "provider_call_id": "1", "status": "ringing", "direction": "inbound"},
+        422,
+        ["from_number", "to_number"],
+    ),
     ("response_clocks/sweep", {"limit": "all"}, 422, ["limit"]),
 ]
 
