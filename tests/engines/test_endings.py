@@ -1,37 +1,52 @@
-"""A task ends though it forgets the first cancellation."""
+"""Background tasks end, and one that will not is told and left behind."""
 
 from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from nexus.engines.endings import end
 
 
-async def test_one_that_forgets_a_cancellation_is_ended_all_the_same() -> None:
+async def test_a_task_that_forgets_a_cancellation_is_cancelled_again() -> None:
     forgotten = 0
 
-    async def stubborn() -> None:
+    async def forgets() -> None:
         nonlocal forgotten
-        while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            forgotten += 1
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(forgets())
+    await asyncio.sleep(0)
+
+    await end([task])
+
+    assert (forgotten, task.cancelled()) == (1, True)
+
+
+async def test_one_that_never_ends_is_left_behind_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    over = False
+
+    async def deaf() -> None:
+        while not over:
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
-                if forgotten:
-                    raise
-                forgotten += 1
+                continue
 
-    async def obedient() -> None:
-        await asyncio.Event().wait()
-
-    tasks = [asyncio.create_task(stubborn()), asyncio.create_task(obedient())]
+    task = asyncio.create_task(deaf(), name="deaf one")
     await asyncio.sleep(0)
 
-    async with asyncio.timeout(30):
-        await end(tasks)
+    await end([task], patience=1.0)
 
-    assert forgotten == 1
-    assert all(task.cancelled() for task in tasks)
-
-
-async def test_nothing_to_end_is_ended() -> None:
-    await end([])
+    assert not task.done()
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "deaf one waits at" in told
+    assert "deaf:" in told
+    over = True
+    task.cancel()
+    await task
