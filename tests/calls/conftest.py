@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from nexus.config import Settings
@@ -31,7 +32,7 @@ class Probe(Command[UserInvited], frozen=True, kw_only=True):
     """A rule of CRM that invites somebody, which is for access to do."""
 
     email: str
-    roles: list[str] = []
+    roles: list[str] = msgspec.field(default_factory=lambda: ["auth.member"])
 
 
 Rule = Callable[[Probe, Tx], Awaitable[UserInvited]]
@@ -79,7 +80,7 @@ class Pair:
         return (await self.crm.principals.of(token or self.token)).caller
 
     async def probe(self, email: str, token: str | None = None, **how: Any) -> UserInvited:
-        answer, _ = await self.crm.run(await self.caller(token), Probe(email=email, roles=how.pop("roles", [])), **how)
+        answer, _ = await self.crm.run(await self.caller(token), Probe(email=email, roles=how.pop("roles", ["auth.member"])), **how)
         assert isinstance(answer, UserInvited)
         return answer
 

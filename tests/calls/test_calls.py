@@ -186,7 +186,7 @@ async def test_who_is_away_is_named_and_called_when_it_is_back(two: Pair) -> Non
 async def test_a_service_that_is_elsewhere_is_called_by_a_surface_too(two: Pair) -> None:
     """A process that does not run a service, and is asked for a command of it, has it run where it lives."""
     email = address()
-    command, key = InviteUser(name="Ngozi", email=email, roles=[]), Key(uuid4().hex, b"\1" * 32)
+    command, key = InviteUser(name="Ngozi", email=email, roles=["auth.member"]), Key(uuid4().hex, b"\1" * 32)
     caller = await two.caller()
 
     def encode(answer: Any) -> Outcome:
