@@ -20,8 +20,8 @@ from msgspec import Meta
 
 from nexus.activation import checks
 from nexus.activation.describe import describe
-from nexus.activation.documents import Tree, Value, is_tree, mapping
 from nexus.core.problem import FieldError
+from nexus.documents import Tree, Value, is_tree, mapping
 
 __all__ = ["Branding", "Business", "FieldError", "InvalidBusiness", "Owner", "faults", "read"]
 

@@ -13,7 +13,7 @@ import phonenumbers
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 
-from nexus.activation import countries
+from nexus import countries
 from nexus.activation.presets import aliases, modules, sizes
 from nexus.activation.slugs import plain, slug_fault
 from nexus.core.money import SCALES

@@ -10,13 +10,13 @@ import msgspec
 
 from nexus.activation.activations import Activations
 from nexus.activation.api import ControlApi
-from nexus.activation.countries import country, covered
 from nexus.activation.platform import Api, Platform, Site
 from nexus.activation.presets import compose
 from nexus.activation.saga import LEASE, Saga
 from nexus.activation.standby import Standby
 from nexus.activation.steps import Step
 from nexus.activation.tenants import Tenants
+from nexus.countries import country, covered
 from nexus.engines.endings import end
 from nexus.runtime.node import Node
 from nexus.surfaces.rest.message import Response

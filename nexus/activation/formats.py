@@ -9,8 +9,8 @@ from typing import Literal
 from babel import Locale, UnknownLocaleError
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
-from nexus.activation.countries import territory_locale
-from nexus.activation.documents import DAYS, Day, Part
+from nexus.countries import territory_locale
+from nexus.documents import DAYS, Day, Part
 
 _QUOTED = re.compile(r"'[^']*'")
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from nexus.activation import countries
+from nexus import countries
 from nexus.activation.platform import own_command
 from nexus.activation.work import Work
 from nexus.core.service import Service

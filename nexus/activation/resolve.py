@@ -9,10 +9,10 @@ import msgspec
 
 from nexus.activation import checks
 from nexus.activation.business import Business, InvalidBusiness, faults
-from nexus.activation.countries import Country, country
 from nexus.activation.describe import NOTHING, Proposal, describe
 from nexus.activation.presets import Preset, compose, modules, size_of
 from nexus.activation.slugs import slug_of
+from nexus.countries import Country, country
 
 T = TypeVar("T")
 

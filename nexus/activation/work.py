@@ -10,11 +10,11 @@ from uuid import UUID
 import msgspec
 
 from nexus.activation.business import read
-from nexus.activation.countries import country
 from nexus.activation.formats import formats_of
 from nexus.activation.platform import SERVICES, Platform
 from nexus.activation.presets import Preset
 from nexus.activation.resolve import ResolvedBusiness, preset_of, resolve
+from nexus.countries import country
 from nexus.runtime.directory import TenantRecord, schema_of
 from nexus.runtime.migrations import with_needs
 

@@ -11,12 +11,12 @@ import yaml
 from rich.markup import escape
 
 from nexus.activation.business import Business, InvalidBusiness, read
-from nexus.activation.documents import is_list, is_tree, mapping, parse, words
 from nexus.cli.door import Door, KeyFile, Url, door
 from nexus.cli.interview import interview, missing
 from nexus.cli.output import Json, Refused, Unreachable, err, out, plainly, quiet_settings, say_json, table
 from nexus.cli.up import fail
 from nexus.core.ids import uuid7
+from nexus.documents import is_list, is_tree, mapping, parse, words
 
 PATH: Final = "/api/v1/activate"
 

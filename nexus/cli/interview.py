@@ -10,10 +10,10 @@ from rich.columns import Columns
 from rich.markup import escape
 
 from nexus.activation import checks
-from nexus.activation.countries import country
 from nexus.activation.describe import Proposal, describe
 from nexus.activation.presets import industries
 from nexus.cli.output import err
+from nexus.countries import country
 
 Check = Callable[[str], str | None]
 

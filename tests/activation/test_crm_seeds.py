@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from nexus.activation import countries
+from nexus import countries
 from nexus.activation.planting import holidays_for
 from nexus.activation.presets.compose import compose, everything
 from nexus.core import uuid7

@@ -10,13 +10,13 @@ from babel import Locale
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus.activation import countries
+from nexus import countries
 from nexus.activation.business import read
 from nexus.activation.describe import Proposal, describe
 from nexus.activation.describing.phrases import FOLDER, texts, vocabulary
-from nexus.activation.documents import mapping
 from nexus.activation.presets import catalogue
 from nexus.activation.resolve import resolve
+from nexus.documents import mapping
 
 SENTENCES: list[tuple[str, dict[str, Any]]] = [
     # plain

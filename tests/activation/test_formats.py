@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus.activation.countries import codes, country
 from nexus.activation.formats import formats_of
+from nexus.countries import codes, country
 from tests.activation.conftest import Installation
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus.activation import countries, presets
+from nexus import countries
+from nexus.activation import presets
 from nexus.activation.presets import UnknownPreset, compose, everything
 from nexus.activation.presets.merging import lay, leaves
 

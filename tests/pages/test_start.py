@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from nexus.activation import countries
+from nexus import countries
 from nexus.activation.presets import catalogue
 from tests.pages.conftest import Served
 

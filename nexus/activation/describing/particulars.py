@@ -10,15 +10,15 @@ from typing import cast
 
 from babel import Locale
 
-from nexus.activation import countries
+from nexus import countries
 from nexus.activation.checks import canonical_domain
 from nexus.activation.describing.clauses import Sentence
 from nexus.activation.describing.phrases import Found, Phrases, grouped, texts, vocabulary, whole
 from nexus.activation.describing.places import LANGUAGES
 from nexus.activation.describing.trades import trades_of
-from nexus.activation.documents import things
 from nexus.activation.presets.catalogue import modules, size_of
 from nexus.core.money import SCALES
+from nexus.documents import things
 
 _NAME_WORDS = 6
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'"}

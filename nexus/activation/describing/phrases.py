@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from nexus.activation.describing.tokens import Token, clean, tokens
-from nexus.activation.documents import Tree, Value, mapping, read, words
+from nexus.documents import Tree, Value, mapping, read, words
 
 FOLDER = Path(__file__).parent.parent / "vocabulary"
 _SHORTEST = 2

@@ -9,10 +9,10 @@ from typing import Final
 
 from babel import Locale
 
-from nexus.activation import countries
+from nexus import countries
 from nexus.activation.describing.clauses import Sentence
 from nexus.activation.describing.phrases import Found, Phrases, grouped, listed, texts, vocabulary, whole
-from nexus.activation.documents import is_tree, mapping
+from nexus.documents import is_tree, mapping
 
 LANGUAGES = ("en", "fr", "de", "es", "pt", "sw", "ar")
 """The languages a sentence may be in."""

@@ -8,8 +8,8 @@ from functools import cache
 
 from nexus.activation.describing.clauses import Sentence
 from nexus.activation.describing.phrases import Found, Phrases, texts, vocabulary, whole
-from nexus.activation.documents import mapping
 from nexus.activation.presets.catalogue import industries
+from nexus.documents import mapping
 
 STRONG, WEAK = 3.0, 1.0
 FIRST = 1.0

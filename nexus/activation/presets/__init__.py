@@ -1,7 +1,7 @@
 """Presets: what a business of one industry in one country starts with, as data.
 
-*.yaml            industries, over `_base.yaml`; services, modules and sizes; magnitudes of currencies for sample amounts
-countries/*.yaml  facts of a country, and what it lays over a preset
+*.yaml            industries, over `_base.yaml`; services, modules and sizes; magnitudes of currencies for sample amounts.
+                  What a country lays over a preset stands with its facts, in nexus/countries
 schema.py         what a composed preset may say          merging.py    how layers are laid over each other
 catalogue.py      what there is to compose                localise.py   sample data at home in the country
 compose.py        layers → preset, checked                checks.py     references and invariants

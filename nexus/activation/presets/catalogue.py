@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from nexus.activation.documents import Key, Name, Part, Sentence, Tree, mapping, read, things
+from nexus.documents import Key, Name, Part, Sentence, Tree, mapping, read, things
 
 FOLDER = Path(__file__).parent
 BASE = "_base"

@@ -12,15 +12,15 @@ from functools import cache, lru_cache
 
 import msgspec
 
-from nexus.activation import countries
-from nexus.activation.countries import Country
-from nexus.activation.documents import Tree, Value, mapping, words
+from nexus import countries
 from nexus.activation.presets import catalogue
 from nexus.activation.presets.catalogue import BASE, industries, industry_layer, services_with_needs, sizes
 from nexus.activation.presets.checks import faults
 from nexus.activation.presets.localise import localised
 from nexus.activation.presets.merging import Blame, lay, prune
 from nexus.activation.presets.schema import Preset
+from nexus.countries import Country
+from nexus.documents import Tree, Value, mapping, words
 
 
 class PresetError(Exception):

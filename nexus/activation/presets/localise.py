@@ -12,12 +12,12 @@ from functools import cache
 
 import msgspec
 
-from nexus.activation.countries import Country
-from nexus.activation.documents import Tree, Value, mapping, read, things
 from nexus.activation.presets.catalogue import FOLDER
 from nexus.activation.presets.merging import Blame
 from nexus.activation.slugs import plain
 from nexus.core.money import scale
+from nexus.countries import Country
+from nexus.documents import Tree, Value, mapping, read, things
 
 _SLOT = re.compile(r"\{(given|family|city)([1-9]\d?)\}")
 _TWO_DIGITS = Context(prec=2, rounding=ROUND_HALF_EVEN)

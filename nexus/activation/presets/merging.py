@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
-from nexus.activation.documents import Tree, Value, is_list, is_tree
+from nexus.documents import Tree, Value, is_list, is_tree
 
 Blame = dict[str, str]
 """Path of a value → the layer that said it last."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from nexus.activation.documents import Day, Hours, Key, Name, Part, Sentence
+from nexus.documents import Day, Hours, Key, Name, Part, Sentence
 
 Days = Annotated[str, Meta(pattern=r"^[+-](?:0|[1-9][0-9]{0,2})d$")]
 """A day counted from the day of activation: `-12d` is twelve days ago, `+0d` is today."""

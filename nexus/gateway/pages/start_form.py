@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 
-from nexus.activation import countries
+from nexus import countries
 from nexus.activation.describe import Proposal
 from nexus.activation.presets import catalogue
 

@@ -1,4 +1,4 @@
-"""Reads the YAML that presets, countries and vocabularies are written in, as YAML 1.2 has it, and the kinds of word they share.
+"""Reads the YAML that presets, countries, vocabularies and charts of accounts are written in, as YAML 1.2 has it, and the kinds of word they share.
 
 PyYAML speaks YAML 1.1, where `NO` (Norway) is false, `10:00` is the number 600 and a repeated key silently wins. Here words stay
 words, only `true` and `false` are booleans, and a repeated key is refused with its line.

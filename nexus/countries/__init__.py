@@ -1,6 +1,6 @@
 """What is true of doing business in a country: currency, taxes, calendar, addresses, numbering.
 
-Two sources, never mixed without saying so. What law and custom decide is written by hand in `presets/countries/*.yaml`, with the date
+Two sources, never mixed without saying so. What law and custom decide is written by hand in the `*.yaml` beside this file, with the date
 it was true (`coverage: full`). What CLDR, the zone database and the telephone plans know is computed from them, for these and for every
 other country of ISO 3166 (`coverage: basic`, where taxes are unknown rather than guessed). Public holidays come from the `holidays`
 library.
@@ -25,9 +25,9 @@ from babel.languages import get_official_languages
 from babel.numbers import get_territory_currencies
 from msgspec import Meta
 
-from nexus.activation.documents import DAYS, Day, Hours, Key, Part, Tree, mapping, read
+from nexus.documents import DAYS, Day, Hours, Key, Part, Tree, mapping, read
 
-FOLDER = Path(__file__).parent / "presets" / "countries"
+FOLDER = Path(__file__).parent
 
 # CLDR lists these beside the countries of ISO 3166-1: groups, pseudo-locales, and parts that have a code only by exception
 _NOT_ISO = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
