@@ -67,6 +67,10 @@ class _Recorder:
         self.calls += calls
         raise Unavailable("only taken down")
 
+    async def read(self, schema: str, call: Call) -> Result:
+        self.calls.append(call)
+        raise Unavailable("only taken down")
+
     async def write(self, schema: str, call: Call) -> Result:
         self.calls.append(call)
         raise Unavailable("only taken down")

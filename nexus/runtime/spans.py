@@ -152,6 +152,13 @@ class TracedOltp(Oltp):
         with self.span(f"postgresql {lane}", calls):
             return await self._inner.run(schema, *calls, lane=lane, timeout=timeout)
 
+    async def read(self, schema: str, call: Call) -> Result:
+        """A read that may share a request: see Oltp."""
+        if not otel.get_current_span().is_recording():
+            return await self._inner.read(schema, call)
+        with self.span("postgresql read", (call,)):
+            return await self._inner.read(schema, call)
+
     async def write(self, schema: str, call: Call) -> Result:
         """A write that may share a transaction: see Oltp."""
         if not otel.get_current_span().is_recording():

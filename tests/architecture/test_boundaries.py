@@ -41,6 +41,10 @@ class Recorder(Oltp):
         self.texts += [statement.text for statement, _ in calls]
         return await self._inner.run(schema, *calls, lane=lane, timeout=timeout)
 
+    async def read(self, schema: str, call: Call) -> Result:
+        self.texts.append(call[0].text)
+        return await self._inner.read(schema, call)
+
     async def write(self, schema: str, call: Call) -> Result:
         self.texts.append(call[0].text)
         return await self._inner.write(schema, call)

@@ -107,6 +107,13 @@ class Oltp(Protocol):
         """
         ...
 
+    async def read(self, schema: str, call: Call) -> Result:
+        """Run one short read under the tenant's role, in a request that it may share with others of its tenant that come at the same time.
+
+        Where another of them is refused, this one is run again on its own: an error is always its own. Raises DatabaseError, Unavailable.
+        """
+        ...
+
     async def write(self, schema: str, call: Call) -> Result:
         """Run one write that is independent of all others, in a transaction that it may share with others of its tenant.
 

@@ -1,13 +1,13 @@
 """One connection that carries many requests at a time.
 
 libpq speaks the protocol (authentication, TLS, pipeline mode); this file only keeps the order: requests are sent one behind the other
-without waiting, answers come back in the same order, each request ends with its own Sync and is therefore one transaction. The names
-of prepared statements are kept in a bounded LRU.
+without waiting, answers come back in the same order, each request ends with its own Sync and is therefore one transaction. Reads of one
+tenant that come in the same turn of the loop share one: the role is switched once for all of them.
 """
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -19,8 +19,9 @@ from psycopg.rows import TupleRow
 from nexus.engines.oltp import Call, Cancelled, DatabaseError, PermissionDenied, Result, Timeout, Unavailable
 from nexus.engines.oltp.answers import LOST, error_of
 from nexus.engines.oltp.cork import Cork
-from nexus.engines.oltp.guard import check_arguments, check_query, check_schema, quoted
-from nexus.engines.oltp.request import Begin, End, Key, Request, Role
+from nexus.engines.oltp.guard import check_arguments
+from nexus.engines.oltp.prepared import Prepared
+from nexus.engines.oltp.request import Begin, End, Request, Role, Shared
 from nexus.engines.oltp.settings import Settings, Stats
 
 __all__ = ["Pipeline"]
@@ -65,14 +66,13 @@ class Pipeline:
         self._outbox: list[tuple[Request, Begin, Role]] = []
         """What goes out at the end of this turn of the loop, in the order of the queue."""
         self._queue: deque[Request] = deque()
-        self._names: OrderedDict[Key, bytes] = OrderedDict()
-        self._evicted: list[bytes] = []
-        self._made = 0
+        self._open: dict[str, Shared] = {}
+        """The shared requests of this turn, by tenant: more reads may still join them."""
+        self._prepared = Prepared(settings.statements)
         self._writing = False
         self._cancelling: asyncio.Task[None] | None = None
         self._draining = False
         self._watching: asyncio.TimerHandle | None = None
-        self.tenants: set[str] = set()
         self.alive = True
         self.taking = True
         """Whether new requests should come here."""
@@ -88,7 +88,7 @@ class Pipeline:
         self = cls(owner, settings, Stats(), freed)
         self._watch()
         try:
-            request = self._enqueue(None, (), "")
+            request = self._enqueue(Request(self._loop.create_future(), None, (), ""))
             for name, text in _FIXED.items():
                 self._conn.send_prepare(name, text)
             request.lead = len(_FIXED)
@@ -104,6 +104,11 @@ class Pipeline:
         stats.connects += 1
         stats.connections += 1
         return self
+
+    @property
+    def tenants(self) -> set[str]:
+        """Whose statements it has prepared."""
+        return self._prepared.tenants
 
     @property
     def load(self) -> int:
@@ -122,17 +127,29 @@ class Pipeline:
         """
         for statement, args in calls:
             check_arguments(args)
-            if schema is not None and (schema, statement) not in self._names:
-                check_schema(schema)
-                check_query(statement)
-        if not self.alive:
-            raise Unavailable("the connection to the database is closed; nothing was sent")
-        request = self._enqueue(schema, calls, end)
-        self._stats.round_trips += 1
-        if not self._outbox:
-            self._loop.call_soon(self._transmit)
-        self._outbox.append((request, begin, role))
-        return request
+            self._prepared.check(schema, statement)
+        return self._post(self._enqueue(Request(self._loop.create_future(), schema, calls, end)), begin, role)
+
+    def join(self, schema: str, call: Call) -> "tuple[Shared, asyncio.Future[Result]]":
+        """Send one read together with those of the tenant that come in the same turn: they are one request, and what refuses one refuses all.
+
+        Raises NotAQuery or InvalidText, with nothing sent.
+        """
+        check_arguments(call[1])
+        self._prepared.check(schema, call[0])
+        future: asyncio.Future[Result] = self._loop.create_future()
+        shared = self._open.get(schema)
+        if shared is None or shared.full:
+            shared = Shared(self._loop.create_future(), schema)
+            self._post(self._enqueue(shared), "", "role")
+            self._open[schema] = shared
+        shared.add(call, future)
+        return shared, future
+
+    def leave(self, shared: Shared) -> None:
+        """One reader does not wait any more; where nobody does, it is abandoned."""
+        if shared.deserted:
+            self.abandon(shared)
 
     async def answer(self, request: Request, seconds: float | None) -> list[Result]:
         """Wait for the results, at most `seconds`. Raises DatabaseError, Unavailable or Timeout."""
@@ -184,18 +201,25 @@ class Pipeline:
         if waiting or not self._draining:
             self._stats.lost += 1
         for request in waiting:
-            if not request.future.done():
-                request.future.set_exception(request.error if isinstance(request.error, Unavailable) else Unavailable(f"{LOST} ({why})"))
+            request.fail(request.error if isinstance(request.error, Unavailable) else Unavailable(f"{LOST} ({why})"))
         self.over.set()
         self._freed()
 
     # Sending
 
-    def _enqueue(self, schema: str | None, calls: Sequence[Call], end: End) -> Request:
-        request = Request(self._loop.create_future(), schema, calls, end)
+    def _enqueue(self, request: Request) -> Request:
+        if not self.alive:
+            raise Unavailable("the connection to the database is closed; nothing was sent")
         request.bystander = self._cancelling is not None
         self._queue.append(request)
         self._stats.in_flight += 1
+        return request
+
+    def _post(self, request: Request, begin: Begin, role: Role) -> Request:
+        self._stats.round_trips += 1
+        if not self._outbox:
+            self._loop.call_soon(self._transmit)
+        self._outbox.append((request, begin, role))
         return request
 
     def _transmit(self) -> None:
@@ -203,6 +227,7 @@ class Pipeline:
         if not self.alive:
             return
         outbox, self._outbox = self._outbox, []
+        self._open.clear()
         several = len(outbox) > 1
         try:
             if several:
@@ -226,12 +251,10 @@ class Pipeline:
         conn = self._conn
         schema = request.schema
         at = 0
-        if self._evicted:
-            # First, so that no error of this request can leave them open.
-            for name in self._evicted:
-                conn.send_close_prepared(name)
-                at += 1
-            self._evicted = []
+        # First, so that no error of this request can leave them open.
+        for name in self._prepared.take_evicted():
+            conn.send_close_prepared(name)
+            at += 1
         if begin:
             conn.send_query_prepared(begin.encode(), None)
             at += 1
@@ -240,39 +263,24 @@ class Pipeline:
             request.role_at = at
             at += 1
         request.lead = at
-        names = self._names
+        prepared = self._prepared
         for statement, args in request.calls:
-            key = (schema, statement)
-            name = names.get(key, b"")
-            if not name:
-                name = self._prepare(key)
+            known = prepared.known(schema, statement)
+            if known is None:
+                known, text = prepared.new(schema, statement)
+                conn.send_prepare(known, text)
+                self._stats.prepared += 1
                 if request.prepares is None:
                     request.prepares = {}
-                request.prepares[at] = key
+                request.prepares[at] = (schema, statement)
                 at += 1
-            else:
-                names.move_to_end(key)
-            conn.send_query_prepared(name, args)
+            conn.send_query_prepared(known, args)
             at += 1
         self._stats.statements += len(request.calls)
         if request.end:
             conn.send_query_prepared(request.end.encode(), None)
-
-    def _prepare(self, key: Key) -> bytes:
-        schema, statement = key
-        self._made += 1
-        name = b"s%d" % self._made
-        text = statement.text if schema is None else statement.text.replace("{s}", quoted(schema))
-        self._conn.send_prepare(name, text.encode())
-        self._stats.prepared += 1
-        self._names[key] = name
-        if len(self._names) > self._settings.statements:
-            self._evicted.append(self._names.popitem(last=False)[1])
-        if schema is not None:
-            self.tenants.add(schema)
-            if len(self.tenants) > self._settings.tenants:
-                self.over.set()
-        return name
+        if len(prepared.tenants) > self._settings.tenants:
+            self.over.set()
 
     def _writable(self) -> None:
         try:
@@ -337,9 +345,7 @@ class Pipeline:
             self.lose(str(error))  # the server has said that it ends the session: nothing comes after that
             return
         if request.prepares:
-            for position, key in request.prepares.items():
-                if position >= at:
-                    self._names.pop(key, None)
+            self._prepared.forget(key for position, key in request.prepares.items() if position >= at)
         if error.sqlstate in _STALE:
             request.again = self._forget(request)
         elif isinstance(error, Cancelled):
@@ -355,10 +361,7 @@ class Pipeline:
         """Drop the statements a request took for prepared; true if there was one, so that sending it again may help."""
         fresh = request.prepares.values() if request.prepares else ()
         assumed = [key for key in ((request.schema, statement) for statement, _ in request.calls) if key not in fresh]
-        for key in assumed:
-            name = self._names.pop(key, None)
-            if name is not None:
-                self._evicted.append(name)
+        self._prepared.drop(assumed)
         return bool(assumed)
 
     def _finish(self, request: Request) -> None:

@@ -59,6 +59,21 @@ class Postgres(Oltp):
         """Run the calls in one round trip and one implicit transaction under the tenant's role; one result per call."""
         return await self._run(schema, calls, lane, timeout, "role") if calls else []
 
+    async def read(self, schema: str, call: Call) -> Result:
+        """Run one short read, in a request that it may share with others of the tenant that came at the same time."""
+        pipeline = self._fast.pick(schema) or await self._wait(self._fast, schema, None)
+        shared, future = pipeline.join(schema, call)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            pipeline.leave(shared)
+            raise
+        except DatabaseError:
+            if shared.alone and not shared.again:
+                raise
+        self.stats.retries += 1
+        return (await self._run(schema, (call,), "fast", None, "role"))[0]
+
     async def write(self, schema: str, call: Call) -> Result:
         """Run one independent write, in a transaction that it may share with others of the tenant that came at the same time."""
         return await self._together.write(schema, call)

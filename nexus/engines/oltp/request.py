@@ -1,15 +1,19 @@
 """One request on a pipelined connection: what a single Sync ends."""
 
 import asyncio
+import copy
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from psycopg.pq.abc import PGresult
 
 from nexus.engines.oltp import Call, DatabaseError, Result, Statement, Unavailable
 from nexus.engines.oltp.answers import result_of
 
-__all__ = ["Begin", "End", "Key", "Request", "Role"]
+__all__ = ["Begin", "End", "Key", "Request", "Role", "Shared"]
+
+MOST: Final = 32
+"""Reads in one shared request: nobody waits for more than a few others."""
 
 End: TypeAlias = Literal["", "commit", "rollback"]
 """What stands behind the calls, before Sync."""
@@ -54,7 +58,7 @@ class Request:
         if future.done():
             return
         if self.error is not None:
-            future.set_exception(self.error)
+            self.fail(self.error)
             return
         answers = self.answers
         if self.end:
@@ -67,3 +71,57 @@ class Request:
         else:
             skip = self.prepares
             future.set_result([result_of(answers[at]) for at in range(self.lead, len(answers)) if at not in skip])
+
+    def fail(self, error: DatabaseError | Unavailable) -> None:
+        """Give the caller this error, unless it has something already."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Shared(Request):
+    """Reads of one tenant that are one request. Each has its own answer; an error is for all of them."""
+
+    __slots__ = ("_readers", "_reads")
+
+    def __init__(self, future: "asyncio.Future[list[Result]]", schema: str) -> None:
+        self._reads: list[Call] = []
+        self._readers: list[asyncio.Future[Result]] = []
+        super().__init__(future, schema, self._reads, "")
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no more."""
+        return len(self._reads) >= MOST
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one only: then an error is its own."""
+        return len(self._reads) == 1
+
+    @property
+    def deserted(self) -> bool:
+        """Whether nobody waits any more."""
+        return all(reader.done() for reader in self._readers)
+
+    def add(self, call: Call, reader: "asyncio.Future[Result]") -> None:
+        """Take one more, before it is sent."""
+        self._reads.append(call)
+        self._readers.append(reader)
+
+    def settle(self) -> None:
+        """Give each reader its result, or all of them the error."""
+        if self.error is not None:
+            self.fail(self.error)
+            return
+        skip = self.prepares or ()
+        answers = self.answers
+        found = answers[self.lead :] if not skip else [answers[at] for at in range(self.lead, len(answers)) if at not in skip]
+        for reader, answer in zip(self._readers, found, strict=True):
+            if not reader.done():
+                reader.set_result(result_of(answer))
+
+    def fail(self, error: DatabaseError | Unavailable) -> None:
+        """Give all of them the error, each its own copy, because who raises one writes its way into it."""
+        for reader in self._readers:
+            if not reader.done():
+                reader.set_exception(copy.copy(error))
