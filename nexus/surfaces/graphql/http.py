@@ -31,7 +31,16 @@ __all__ = ["Raw", "Web"]
 
 JSON: Final = "application/json"
 GRAPHQL: Final = "application/graphql-response+json"
+_TYPES: Final = {media: (b"content-type", f"{media}; charset=utf-8".encode()) for media in (JSON, GRAPHQL)}
 _COMPLETE: Final = b"event: complete\ndata:\n\n"
+_MEMBERS: Final[dict[str, tuple[type, str]]] = {
+    "query": (str, "text"),
+    "operationName": (str, "text"),
+    "documentId": (str, "text"),
+    "variables": (dict, "an object"),
+    "extensions": (dict, "an object"),
+}
+"""What a request has, and what each is said to be where it is something else."""
 BODY: Final = 1024 * 1024
 """Bytes of a request: a document and its variables."""
 
@@ -118,11 +127,12 @@ class Web:
     async def __call__(self, raw: Raw) -> Response:
         """Answer a request."""
         accept = raw.headers.get(b"accept", b"").decode("latin-1")
-        media = JSON if streams(accept) else accepted(accept)
+        streamed = streams(accept)
+        media = JSON if streamed else accepted(accept)
         try:
             if media is None:
                 raise Unacceptable(offered=f"{JSON} and {GRAPHQL}")
-            if streams(accept):
+            if streamed:
                 return await self._streamed(raw)
             return _response(await self._answer(raw), media)
         except Problem as error:
@@ -194,15 +204,9 @@ class Web:
     def _asked(self, given: Mapping[str, Any], key: bytes | None, correlation: str) -> tuple[Asked, Mapping[str, Any]]:
         from nexus.surfaces.graphql.service import Asked
 
-        for name, kind, words in (
-            ("query", str, "text"),
-            ("operationName", str, "text"),
-            ("documentId", str, "text"),
-            ("variables", dict, "an object"),
-            ("extensions", dict, "an object"),
-        ):
-            if given.get(name) is not None and not isinstance(given[name], kind):
-                raise Malformed(reason=f"{name}: is {words}.")
+        for name, value in given.items():
+            if value is not None and (known := _MEMBERS.get(name)) is not None and not isinstance(value, known[0]):
+                raise Malformed(reason=f"{name}: is {known[1]}.")
         extensions: Mapping[str, Any] = given.get("extensions") or {}
         assert self._persisted is not None, "an endpoint is there"
         asked = Asked(
@@ -217,7 +221,7 @@ class Web:
 
 def streams(header: str) -> bool:
     """Whether an answer is wanted as server-sent events."""
-    return any(part.partition(";")[0].strip().lower() == "text/event-stream" for part in header.split(","))
+    return "text/" in header.lower() and any(part.partition(";")[0].strip().lower() == "text/event-stream" for part in header.split(","))
 
 
 async def _once(response: bytes) -> AsyncGenerator[bytes]:
@@ -258,7 +262,7 @@ def _framed(response: bytes) -> bytes:
 
 def accepted(header: str) -> str | None:
     """The media type to answer in; None where neither may be. The one with the greater weight wins, application/json where nothing decides."""
-    if not header.strip():
+    if header in ("", "*/*", JSON) or not header.strip():
         return JSON
     weights = {JSON: 0.0, GRAPHQL: 0.0}
     order: dict[str, int] = {}
@@ -298,18 +302,24 @@ def _from_query(query: bytes) -> dict[str, Any]:
 
 
 async def _from_body(raw: Raw) -> dict[str, Any]:
-    type_, _, parameters = raw.headers.get(b"content-type", b"").decode("latin-1").partition(";")
-    if type_.strip().lower() != JSON:
-        raise NotJson(given=type_.strip() or "what has no Content-Type")
-    charset = parameters.lower().replace(" ", "").replace('"', "").partition("charset=")[2].partition(";")[0]
-    if charset not in ("", "utf-8", "utf8"):
-        raise NotJson(given=f"text in {charset}")
+    if (type_ := raw.headers.get(b"content-type", b"")) != b"application/json":
+        _is_json(type_.decode("latin-1"))
     read = _json(await raw.body(BODY), "")
     if isinstance(read, list):
         raise Malformed(reason="Requests are not taken in batches: send each on its own, over one connection.")
     if not isinstance(read, dict):
         raise Malformed(reason="A request is a JSON object with query, operationName, variables and extensions.")
     return cast(dict[str, Any], read)
+
+
+def _is_json(header: str) -> None:
+    """Refused where a Content-Type is not that of JSON in UTF-8."""
+    type_, _, parameters = header.partition(";")
+    if type_.strip().lower() != JSON:
+        raise NotJson(given=type_.strip() or "what has no Content-Type")
+    charset = parameters.lower().replace(" ", "").replace('"', "").partition("charset=")[2].partition(";")[0]
+    if charset not in ("", "utf-8", "utf8"):
+        raise NotJson(given=f"text in {charset}")
 
 
 def _json(text: bytes, name: str) -> Any:
@@ -323,7 +333,7 @@ def _response(answered: Answered, media: str) -> Response:
     status = answered.status
     if media == JSON and status in (400, 403, 404, 422):
         status = 200  # of this type the status tells of the transport alone; see the specification of GraphQL over HTTP
-    headers = [(b"content-type", f"{media}; charset=utf-8".encode()), (b"vary", b"accept")]
+    headers = [_TYPES[media], (b"vary", b"accept")]
     if status == 405:
         headers.append((b"allow", b"POST"))
     return Response(status, answered.body, headers)
@@ -333,7 +343,7 @@ def _problem(error: Problem, media: str) -> Response:
     """A request that is none, or not for this caller: errors in GraphQL's form, and the status says so in either type."""
     from nexus.surfaces.graphql.refusals import error_of
 
-    headers = [(b"content-type", f"{media}; charset=utf-8".encode()), (b"vary", b"accept")]
+    headers = [_TYPES[media], (b"vary", b"accept")]
     if error.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="nexus"'))
     if error.status == 405:

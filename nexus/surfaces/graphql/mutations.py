@@ -49,14 +49,14 @@ class Mutations:
         variables: Mapping[str, Any],
         key: str | None,
         correlation: str,
-    ) -> tuple[bytes, list[dict[str, Any]]]:
+    ) -> tuple[list[bytes], list[dict[str, Any]]]:
         """What came of each field, one after the other; what failed by a mistake of ours is null, and what was done before it stays told."""
         if node.variable_definitions:
             check(self._schema, node, variables)
         assert caller.rights is not None, "a request always has rights"
         compiler = Compiler(self._graph, document, self._limits, caller.rights, variables)
         fields = compiler.selections.of("Mutation", [node.selection_set])
-        parts: list[bytes] = []
+        pieces: list[bytes] = []
         errors: list[dict[str, Any]] = []
         for name, nodes in fields.items():
             own = key if key is None or len(fields) == 1 else f"{key}:{name}"
@@ -66,8 +66,8 @@ class Mutations:
                 _log.exception("request %s failed at %s", correlation, name)
                 value = b"null"
                 errors.append({"message": "Internal error", "path": [name], "extensions": {"code": "INTERNAL_SERVER_ERROR"}})
-            parts.append(b'"%b":%b' % (name.encode(), value))
-        return b"{" + b",".join(parts) + b"}", errors
+            pieces += (b',"%b":' if pieces else b'"%b":') % name.encode(), value
+        return pieces, errors
 
     async def _field(self, caller: Caller, compiler: Compiler, nodes: list[lib.FieldNode], key: str | None, correlation: str) -> bytes:
         name = nodes[0].name.value

@@ -48,8 +48,9 @@ class Plan:
         """The statement with its arguments. Invalid names the argument that does not fit."""
         assert self.compiled is not None
         values: dict[str, Any] = dict(caller)
-        for name, binder in self.binders.items():
-            values[name] = binder.value(variables)
+        for name in self.compiled.names:
+            if (binder := self.binders.get(name)) is not None:
+                values[name] = binder.value(variables)
         return self.compiled.call(values)
 
     def given_as(self) -> list[str]:

@@ -106,15 +106,18 @@ class Queries:
 
     async def answer(
         self, caller: Caller, query: Query, document: Document, variables: Mapping[str, Any], correlation: str
-    ) -> tuple[bytes, list[dict[str, Any]]]:
-        """The data of a query as JSON, and what was refused of it. Raises what refuses all of it."""
+    ) -> tuple[list[bytes], list[dict[str, Any]]]:
+        """The members of a query's data as pieces of JSON, and what was refused of it. Raises what refuses all of it.
+
+        Pieces, because data is large: it is put together once, by whoever writes the response.
+        """
         data: list[bytes] = []
         if query.plan.compiled is not None:
             lane: Lane = "slow" if query.reports or query.plan.rows > _HEAVY else "fast"
             results = await self._run(caller, [(query.plan, {})], variables, correlation, lane)
             data = await self.filled([one or b"null" for one in results[0].rows[0]], query.plan, caller, variables)
         introspected = self._introspected(document, query, variables) if query.introspects else {}
-        parts: list[bytes] = []
+        pieces: list[bytes] = []
         errors = list(query.errors)
         for part in query.parts:
             if part.column is not None:
@@ -123,8 +126,8 @@ class Queries:
                 value = await self._entities(part.key, part.entities, caller, variables, correlation, errors)
             else:
                 value = introspected.get(part.key, part.constant)
-            parts.append(b'"%b":%b' % (part.key.encode(), value))
-        return b"{" + b",".join(parts) + b"}", errors
+            pieces += (b',"%b":' if pieces else b'"%b":') % part.key.encode(), value
+        return pieces, errors
 
     async def _entities(
         self, key: str, asked: ByType, caller: Caller, variables: Mapping[str, Any], correlation: str, errors: list[dict[str, Any]]

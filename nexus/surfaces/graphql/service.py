@@ -107,7 +107,7 @@ class Endpoint:
 
     async def _query(
         self, caller: Caller, document: Document, operation: lib.OperationDefinitionNode, variables: Mapping[str, Any], asked: Asked
-    ) -> tuple[bytes, list[dict[str, Any]]]:
+    ) -> tuple[list[bytes], list[dict[str, Any]]]:
         query = self._queries.compiled(document, operation, rights_of(caller), variables)
         for service in query.plan.services:
             caller = await self._gate.admit(caller, service, False) if self._gate else caller
@@ -141,9 +141,9 @@ def variables_of(operation: lib.OperationDefinitionNode, given: Mapping[str, Any
     return found
 
 
-def _done(data: bytes, errors: list[dict[str, Any]]) -> Answered:
+def _done(pieces: list[bytes], errors: list[dict[str, Any]]) -> Answered:
     said = b',"errors":' + msgspec.json.encode(errors, enc_hook=str) if errors else b""
-    return Answered(b'{"data":' + data + said + b"}")
+    return Answered(b"".join((b'{"data":{', *pieces, b"}", said, b"}")))
 
 
 def refusal(refused: Refused) -> Answered:
