@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from nexus.core.service import Service
-from nexus.surfaces.graphql import names, problems
+from nexus.surfaces.graphql import names, problems, told
 from nexus.surfaces.graphql.model import Argument, Graph, Kind, Member
-from nexus.surfaces.graphql.records import doc_of, shown
+from nexus.surfaces.graphql.records import Records, doc_of, shown
 from nexus.surfaces.graphql.sources import Change, Part
 from nexus.surfaces.graphql.values import Values, enumeration
 from nexus.surfaces.openapi.problems import raised_by
@@ -36,13 +36,13 @@ _VERBS: Final = {
 }
 
 
-def add(graph: Graph, service: Service, operations: Operations) -> None:
+def add(graph: Graph, records: Records, service: Service, operations: Operations) -> None:
     """The mutations of a service."""
     for operation in operations:
         if operation.service != service.name or operation.reads or operation.entity is None:
             continue
         if operation.handler is not None:
-            _command(graph, operation)
+            _command(graph, records, operation)
         else:
             _change(graph, operation, shape_of(operation.entity))
 
@@ -89,7 +89,7 @@ def _given(graph: Graph, field: Field) -> str:
     return shown(graph, field)
 
 
-def _command(graph: Graph, operation: Operation) -> None:
+def _command(graph: Graph, records: Records, operation: Operation) -> None:
     handler = operation.handler
     assert handler is not None
     command, body, values = handler.command, body_type(handler), Values(graph)
@@ -101,6 +101,7 @@ def _command(graph: Graph, operation: Operation) -> None:
         arguments.append(Argument(name="input", type=type_ + ("!" if any(field.required for field in fields) else "")))
     arguments += [_KEY, _DRY]
     success = _answer(values, command.answer_type())
+    told.lead(records, graph[success], command.answer_type())
     own = [problems.of(graph, kind) for kind in raised_by(handler.run)]
     union = f"{name[:1].upper()}{name[1:]}Result"
     _mutation(graph, operation, name, union, success, paragraphs(command.__doc__), arguments, own)

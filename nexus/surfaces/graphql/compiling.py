@@ -117,7 +117,7 @@ class Compiler:
         self.draft.need(shape)
         bound = self.draft.bind(_record_id, given, "id")
         self.draft.about = self.draft.plan.binders[bound]
-        return self._one(shape, member, nodes, self._led_to(shape, bound), 1)
+        return self.one(shape, member, nodes, self._led_to(shape, bound), 1)
 
     def _led_to(self, shape: Shape, bound: str) -> str:
         """The id that was asked for, or that of the record which the one it names was merged into."""
@@ -128,7 +128,8 @@ class Compiler:
         went = f"SELECT to_id FROM {table} WHERE from_id = {asked} AND entity = {quoted(shape.name)} LIMIT 1"
         return f"coalesce(({went}), {asked})"
 
-    def _one(self, shape: Shape, member: Member, nodes: list[lib.FieldNode], id: str, times: int) -> str:
+    def one(self, shape: Shape, member: Member, nodes: list[lib.FieldNode], id: str, times: int) -> str:
+        """The JSON of the record that has an id, which is an expression."""
         self.draft.need(shape)
         self.draft.count(times)
         rows, x = Rows(self.draft.name("p"), shape, times), self.draft.name("x")
@@ -157,9 +158,9 @@ class Compiler:
             case One(field, target):
                 if self._hidden(rows, field):
                     return "NULL"
-                return self._one(target, member, nodes, rows.use(field), rows.times)
+                return self.one(target, member, nodes, rows.use(field), rows.times)
             case Elsewhere(field, target) | Stub(field, target):
-                return self._elsewhere(field, target, member, nodes, rows)
+                return "NULL" if self._hidden(rows, field) else self.elsewhere(target, member, nodes, rows.use(field), rows.times)
             case Linked() as many:
                 gap = partial(Compiler.led_by_ids, many=many, member=member, nodes=nodes, times=rows.times)
                 return self._gap(member, rows.use(rows.shape.fields["id"]), gap)
@@ -216,17 +217,15 @@ class Compiler:
             columns.append((key, self._value(f"({value} -> {quoted(part.name)})", member.type, inside, jsonb=True)))
         return columns
 
-    def _elsewhere(self, field: Field, target: Shape, member: Member, nodes: list[lib.FieldNode], rows: Rows) -> str:
+    def elsewhere(self, target: Shape, member: Member, nodes: list[lib.FieldNode], id: str, times: int) -> str:
         """A record of another service: what its id says alone, or a gap that one more statement fills for all of them."""
-        if self._hidden(rows, field):
-            return "NULL"
-        id, kind = rows.use(field), self.graph[inner(member.type)]
+        kind = self.graph[inner(member.type)]
         fields = self.selections.below(kind.name, nodes)
         asked = {nodes[0].name.value for nodes in fields.values()}
         if asked <= {"id", "__typename"}:
             columns = [(key, id if nodes[0].name.value == "id" else f"{quoted(kind.name)}::text") for key, nodes in fields.items()]
             return f"CASE WHEN {id} IS NOT NULL THEN {row(columns, self.draft.name('x'))} END"
-        return self._gap(member, id, partial(Compiler.by_ids, shape=target, fields=fields, times=rows.times))
+        return self._gap(member, id, partial(Compiler.by_ids, shape=target, fields=fields, times=times))
 
     def _gap(self, member: Member, id: str, filling: Callable[[Compiler], Gap]) -> str:
         """What one more statement answers for all ids together, in the place of each."""

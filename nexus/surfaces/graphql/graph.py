@@ -31,8 +31,8 @@ def graph_of(services: Sequence[Service], operations: Operations, *, federated: 
     records.link(links())
     for service in services:
         reports.add(graph, service)
-        changes.add(graph, service, operations)
-        events.add(graph, service)
+        changes.add(graph, records, service, operations)
+        events.add(graph, records, service)
     if federated:
         federation.add(graph)
     return graph

@@ -20,6 +20,7 @@ from nexus.surfaces.graphql.plans import Disclosed, Gap
 from nexus.surfaces.graphql.projecting import Projector
 from nexus.surfaces.graphql.queries import Queries, check
 from nexus.surfaces.graphql.sources import Listen, Now
+from nexus.surfaces.graphql.told import Telling
 from nexus.surfaces.live import Live, LiveEvent, Subscription
 
 Renew = Callable[[], Awaitable[Caller]]
@@ -67,7 +68,7 @@ class Listener:
         kind, topic = self._graph[inner(member.type)], cast(Listen, member.source).topic
         given = arguments(nodes[0], variables).get("after")
         after = None if given is None or given.value is None else text_of(given, "after")
-        records = self._records(compiler, kind, nodes)
+        records, tellings = self._records(compiler, kind, nodes), self._tellings(compiler, kind, nodes)
         subscription = await self._live.subscribe(caller, [topic.pattern], after, renew, field="after")
         projector = Projector(self._graph, compiler.selections)
 
@@ -77,6 +78,10 @@ class Listener:
             for name, gap in records.items():
                 rows = await self._queries.records(subscription.caller, gap, [str(event.subject)], variables, said.get("correlationid", ""))
                 found[name] = msgspec.Raw(next(iter(rows.values()), b"null"))
+            for name, telling in tellings.items():
+                cause = said.get("correlationid", "")
+                seen = await telling.read(self._queries, subscription.caller, said.get("data") or {}, variables, cause)
+                found[name] |= {key: msgspec.Raw(one) for key, one in seen.items()}
             return b'{"data":' + msgspec.json.encode({key: found}) + b"}"
 
         return Listening(subscription, answer)
@@ -92,4 +97,16 @@ class Listener:
                 if apart.draft.sensitive:
                     asked = lib.print_ast(inside[0])[:2_000]
                     gap.plan.disclosed.append(Disclosed(shape.name, tuple(dict.fromkeys(apart.draft.sensitive)), asked))
+        return found
+
+    def _tellings(self, compiler: Compiler, kind: Kind, nodes: list[lib.FieldNode]) -> dict[str, Telling]:
+        """What is asked of the records behind what the event tells, by response key. Forbidden (403) where the caller may not read them."""
+        found: dict[str, Telling] = {}
+        for key, inside in compiler.selections.below(kind.name, nodes).items():
+            data = self._graph[inner(kind.members["data"].type)] if inside[0].name.value == "data" else None
+            telling = Telling.of(compiler, data, inside) if data is not None else None
+            if telling is not None:
+                for error in telling.refused.values():
+                    raise error
+                found[key] = telling
         return found

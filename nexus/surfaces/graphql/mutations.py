@@ -23,6 +23,7 @@ from nexus.surfaces.graphql.plans import Disclosed
 from nexus.surfaces.graphql.projecting import Projector
 from nexus.surfaces.graphql.queries import Queries, check
 from nexus.surfaces.graphql.sources import Change, Column, Part
+from nexus.surfaces.graphql.told import Telling
 from nexus.surfaces.operations import Ask, Operations
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Shape
@@ -61,7 +62,7 @@ class Mutations:
         for name, nodes in fields.items():
             own = key if key is None or len(fields) == 1 else f"{key}:{name}"
             try:
-                value = await self._field(caller, compiler, nodes, own, correlation)
+                value = await self._field(caller, compiler, nodes, own, correlation, errors)
             except Exception:
                 _log.exception("request %s failed at %s", correlation, name)
                 value = b"null"
@@ -69,7 +70,15 @@ class Mutations:
             pieces += (b',"%b":' if pieces else b'"%b":') % name.encode(), value
         return pieces, errors
 
-    async def _field(self, caller: Caller, compiler: Compiler, nodes: list[lib.FieldNode], key: str | None, correlation: str) -> bytes:
+    async def _field(
+        self,
+        caller: Caller,
+        compiler: Compiler,
+        nodes: list[lib.FieldNode],
+        key: str | None,
+        correlation: str,
+        errors: list[dict[str, Any]],
+    ) -> bytes:
         name = nodes[0].name.value
         if name == "__typename":
             return b'"Mutation"'
@@ -83,8 +92,13 @@ class Mutations:
             return self._refused(compiler, union, nodes, error, member)
         except (Away, Timeout):
             return self._refused(compiler, union, nodes, Unavailable(what="The database"), member)
-        success = self._graph[union.of[0]]
-        return await self._made(caller, compiler, success, nodes, msgspec.json.decode(response.body or b"{}"), correlation)
+        success, said = self._graph[union.of[0]], msgspec.json.decode(response.body or b"{}")
+        if (telling := None if ask.dry_run else Telling.of(compiler, success, nodes)) is None:
+            return await self._made(caller, compiler, success, nodes, said, correlation)
+        path = nodes[0].alias or nodes[0].name
+        records = await telling.after(self._queries, caller, said, compiler.variables, correlation, path.value, errors)
+        found = Projector(self._graph, compiler.selections).object(success, nodes, said)
+        return msgspec.json.encode(found | {key: msgspec.Raw(one) for key, one in records.items()}, enc_hook=str)
 
     def _ask(self, member: Member, given: dict[str, Given], key: str | None, correlation: str) -> Ask:
         plain = {name: one.plain() for name, one in given.items()}

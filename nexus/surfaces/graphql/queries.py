@@ -157,6 +157,13 @@ class Queries:
         rows = await self.filled([row[1] or b"null" for row in result.rows], gap.plan, caller, variables)
         return {(row[0] or b"").decode(): one for row, one in zip(result.rows, rows, strict=True)}
 
+    async def row(
+        self, caller: Caller, plan: Plan, given: Mapping[str, Any], variables: Mapping[str, Any], correlation: str
+    ) -> list[bytes]:
+        """The columns of a plan that answers one row."""
+        (result,) = await self._run(caller, [(plan, dict(given))], variables, correlation, "fast")
+        return await self.filled([one or b"null" for one in result.rows[0]], plan, caller, variables)
+
     async def filled(self, data: list[bytes], plan: Plan, caller: Caller, variables: Mapping[str, Any]) -> list[bytes]:
         """JSON whose gaps are filled with the records that they name, all of a kind by one statement."""
         if not plan.gaps:

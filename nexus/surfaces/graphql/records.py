@@ -130,6 +130,10 @@ class Records:
         self.stub(target)
         return Stub(field, target)
 
+    def known(self, target: Shape) -> Kind:
+        """The type of a record: in full, or as far as it is known here."""
+        return self._graph[names.of_entity(target)] if target.service in self._services else self.stub(target)
+
     def stub(self, target: Shape) -> Kind:
         """The record of another service, of which this one knows the id alone."""
         kind = Kind(name=names.of_entity(target), kind="object", directives=(KNOWN,), origin=_origin(target), source=target, elsewhere=True)
@@ -159,7 +163,7 @@ class Records:
             if holder is None or target is None or holder.service not in self._services:
                 continue
             field, here = holder.fields[link.key], target.service in self._services
-            kind = self._graph[names.of_entity(target)] if here else self.stub(target)
+            kind = self.known(target)
             if not here:
                 kind.directives = (KEY,)
             if link.one:

@@ -63,6 +63,16 @@ class Linked(Many):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The record whose id is a member of what a command or an event tells."""
+
+    part: str
+    target: Shape
+    here: bool
+    """Whether the record is of the service that tells it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Single:
     """A record by its id."""
 

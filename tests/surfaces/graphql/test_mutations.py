@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from nexus.services.crm.entities import Account, Contact, Lead, Pipeline
+from nexus.services.crm.entities import Account, Contact, Deal, DealStage, Lead, Pipeline
 from nexus.services.crm.terms import LeadStatus
+from nexus.surfaces.permissions import rights_of
 from tests.surfaces.graphql.conftest import Graph
 
 REFUSAL = "... on Problem { title code: status detail errors { field message } }"
@@ -138,3 +140,49 @@ async def test_who_may_not_changes_nothing_and_is_told_so(graph: Graph) -> None:
     said = await made(viewer, CREATE, input={"name": "Ada"})
     assert (said["__typename"], said["code"], said["detail"]) == ("Forbidden", 403, "This credential does not allow crm.lead:create.")
     assert await graph.tenant.count(Lead) == 0
+
+
+CONVERT = """mutation($id: ID!, $dry: Boolean) { made: crmConvertLead(id: $id, dryRun: $dry) { ... on CrmLeadConverted {
+  leadId contactId dealId lead { name status deals { totalCount } } sold: deal { id name owner { id name } lead { name } } account { id } } } }"""
+
+
+async def _qualified(graph: Graph) -> Lead:
+    pipeline = await graph.tenant.given(Pipeline(name="Sales", key="sales"))
+    await graph.tenant.given(DealStage(pipeline_id=pipeline.id, name="New", position=0, probability=10))
+    return await graph.tenant.given(Lead(name="Ada", email="ada@one.example", status=LeadStatus.QUALIFIED))
+
+
+async def test_a_command_answers_the_records_that_it_changed_in_one_statement(graph: Graph) -> None:
+    lead = await _qualified(graph)
+    ids = CONVERT[: CONVERT.index("lead {")] + "} } }"
+    with graph.counted() as alone:
+        await made(graph, ids, id=lead.id, dry=True)
+    with graph.counted() as spent:
+        said = await made(graph, CONVERT, id=lead.id)
+    assert said["lead"] == {"name": "Ada", "status": "CONVERTED", "deals": {"totalCount": 1}}
+    assert said["sold"] == {"id": said["dealId"], "name": said["sold"]["name"], "owner": said["sold"]["owner"], "lead": {"name": "Ada"}}
+    assert said["account"] is None and said["leadId"] == str(lead.id)
+    assert spent.statements <= alone.statements + 3  # what the dry run did not write, the records, the owner
+    stored = (await graph.data("query($id: ID!) { crmDeal(id: $id) { name } }", id=said["dealId"]))["crmDeal"]
+    assert stored == {"name": said["sold"]["name"]}
+
+
+async def test_a_dry_run_has_changed_no_record_that_could_be_read(graph: Graph) -> None:
+    lead = await _qualified(graph)
+    said = await made(graph, CONVERT, id=lead.id, dry=True)
+    assert said["leadId"] == str(lead.id) and said["lead"] is None and said["sold"] is None
+    assert await graph.tenant.count(Deal) == 0
+
+
+async def test_the_records_are_those_that_the_caller_sees(graph: Graph) -> None:
+    lead = await _qualified(graph)
+    partly = graph.as_("auth.owner")
+    scopes = frozenset(("crm.lead:*", "crm.contact:*", "crm.account:*", "crm.deal:create"))
+    partly.tenant.caller = replace(partly.tenant.caller, rights=rights_of(frozenset(["auth.owner"]), scopes))
+    answered = (await partly.post(CONVERT.replace(" deals { totalCount }", ""), {"id": lead.id})).json()
+    said = answered["data"]["made"]
+    assert said["dealId"] and said["sold"] is None and said["lead"]["name"] == "Ada"
+    assert [(error["path"], error["extensions"]["problem"]["permission"]) for error in answered["errors"]] == [
+        (["made", "sold"], "crm.deal:read")
+    ]
+    assert await graph.tenant.count(Deal) == 1

@@ -11,6 +11,7 @@ import pytest
 
 from nexus.core.service import Service
 from nexus.runtime.testing import Harness
+from nexus.services.crm.api.leads import QualifyLead
 from nexus.surfaces.calling import Caller
 from nexus.surfaces.graphql.http import Parts, Web
 from nexus.surfaces.graphql.limits import Limits
@@ -85,6 +86,19 @@ async def test_an_event_is_told_with_the_record_over_server_sent_events(
     assert [one["data"]["made"]["subject"] for one in await told(again, 1)] == [str(second)]
     await again.aclose()
     assert len(world.live) == 0
+
+
+async def test_what_an_event_tells_leads_to_its_records(world: World, tenant: Harness, services: dict[str, Service]) -> None:
+    made = await lead(tenant, "Ada")
+    query = "subscription { told: crmLeadQualified { data { leadId lead { name status } } record { name } } }"
+    parts = await stream(web_of(world, tenant, services), query)
+    await anext(parts)
+    await tenant.run(QualifyLead(lead_id=made))
+    await world.settled()
+    ((first,),) = [await told(parts, 1)]
+    shown = {"name": "Ada", "status": "QUALIFIED"}
+    assert first["data"]["told"] == {"data": {"leadId": str(made), "lead": shown}, "record": {"name": "Ada"}}
+    await parts.aclose()
 
 
 async def test_who_does_not_see_a_record_is_not_told_of_it(world: World, tenant: Harness, services: dict[str, Service]) -> None:
