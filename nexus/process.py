@@ -311,13 +311,14 @@ async def _working(
     apart = App(None, None, gateway.pages(), body_limit=settings.body_limit)
     control.serve(apart if gateway.upstreams else application(TARGETS["all"]))
     alone = not settings.database_url
+    answered = target.runs(node.services) if target.services else ()
     await node.start(reacts=target.reacts, relays=target.relays, alone=alone)
     if target.tends:
         await control.start(alone=alone)
     try:
         async with (
             edge_of(settings, telemetry, node) as edge,
-            rpc_of(settings, node, target.runs(node.services) if target.services else (), url) as rpc,
+            rpc_of(settings, node, answered, url, told=edge.called, traced=traces.calls()) as rpc,
         ):
             yield application(target, edge.around, *traces.layers(telemetry)), rpc
     finally:

@@ -11,6 +11,8 @@ from nexus.config import Settings
 from nexus.runtime.node import Node
 
 if TYPE_CHECKING:
+    from nexus.surfaces.grpc.calls import Traced
+    from nexus.surfaces.grpc.ended import Told
     from nexus.surfaces.grpc.server import Server
 
 GRACE: Final = 10.0
@@ -23,8 +25,12 @@ class PortTaken(Exception):
 
 
 @asynccontextmanager
-async def rpc_of(settings: Settings, node: Node, services: Collection[str], url: str) -> AsyncGenerator[Server | None]:
+async def rpc_of(
+    settings: Settings, node: Node, services: Collection[str], url: str, *, told: Told | None = None, traced: Traced | None = None
+) -> AsyncGenerator[Server | None]:
     """The operations of these services over gRPC for as long as the context lasts, beside HTTP at `url`; None where there are none.
+
+    `told` hears of every call that has ended; `traced` makes each a part of a trace.
 
     Raises PortTaken.
     """
@@ -35,7 +41,16 @@ async def rpc_of(settings: Settings, node: Node, services: Collection[str], url:
     from nexus.surfaces.lock import promised
 
     locks = [promised(service) for name, service in node.services.items() if name in services]
-    server = Server(node.operations, node.authenticate, locks, body_limit=settings.body_limit, live=node.live, heartbeat=settings.heartbeat)
+    server = Server(
+        node.operations,
+        node.authenticate,
+        locks,
+        body_limit=settings.body_limit,
+        live=node.live,
+        heartbeat=settings.heartbeat,
+        told=told,
+        traced=traced,
+    )
     try:
         await server.start(settings.host, *ports(settings, urlsplit(url).port or LAST))
     except OSError as error:

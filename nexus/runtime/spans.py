@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from opentelemetry import trace as otel
@@ -27,9 +27,15 @@ from nexus.surfaces.calling import Caller
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.rest.message import Response
 
+if TYPE_CHECKING:
+    from nexus.surfaces.grpc.calling import Incoming
+    from nexus.surfaces.grpc.calls import Work
+
 _CONTEXT: Final = TraceContextTextMapPropagator()
 _LONGEST: Final = 500
 """Characters of a statement that are shown. Its arguments never are."""
+_OURS: Final = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
+"""Codes of gRPC that are errors of the server's (OpenTelemetry's semantic conventions)."""
 
 
 class Spans:
@@ -80,6 +86,25 @@ class Spans:
             return respond
 
         return layer
+
+    def call(self, method: str, work: Work) -> Work:
+        """What a method of gRPC does, with a span for each call."""
+        service, _, name = method[1:].rpartition("/")
+        about = {"rpc__system": "grpc", "rpc__service": service, "rpc__method": name or method}
+
+        async def run(incoming: Incoming, data: bytes) -> bytes:
+            with self.span(method.lstrip("/"), SpanKind.SERVER, TRACE.get(), **about, nexus__request=incoming.correlation) as span:
+                try:
+                    return await work(incoming, data)
+                except Exception as error:  # a refusal, told already: the code says whose fault it is
+                    ended = error
+                finally:
+                    span.set_attribute("rpc.grpc.status_code", incoming.code.value[0])
+                    if incoming.code.name in _OURS:
+                        span.set_status(StatusCode.ERROR)
+            raise ended
+
+        return run
 
     def databases(self, cells: Cells) -> Cells:
         """The same cells, their round trips as spans."""

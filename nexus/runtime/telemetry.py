@@ -41,6 +41,7 @@ class Telemetry:
         """Whoever counts something else."""
         self._requests: dict[tuple[str, str, int], list[float]] = {}
         self._traced: dict[tuple[str, str, int, int], Exemplar] = {}
+        self._calls: dict[tuple[str, str], list[float]] = {}
 
     def observe(self, method: str, path: str, status: int, seconds: float) -> None:
         """One request has been answered."""
@@ -54,23 +55,41 @@ class Telemetry:
         if self.exemplars and (trace := TRACE.get()) is not None:
             self._traced[*key, bucket] = Exemplar({"trace_id": trace[3:35], "span_id": trace[36:52]}, seconds, time.time())
 
+    def called(self, method: str, code: str, seconds: float) -> None:
+        """One call over gRPC has ended."""
+        counts = self._calls.get((method, code))
+        if counts is None:
+            counts = self._calls.setdefault((method, code), [0.0] * (len(BOUNDS) + 2))
+        counts[bisect_left(BOUNDS, seconds)] += 1
+        counts[-1] += seconds
+
     def _first(self, method: str, route: str, status: int) -> list[float]:
         """Where such a request is counted. A method that nobody knows counts with its like, so that nobody fills the table with inventions."""
         key = (method if method in _METHODS else "OTHER", route, status)
         return self._requests.setdefault(key, [0.0] * (len(BOUNDS) + 2))
 
     def collect(self) -> Iterator[Metric]:
-        """Requests by method, route and status, with their latency."""
+        """Requests by method, route and status and calls by method and code, with their latency."""
         family = HistogramMetricFamily("nexus_http_request_seconds", "Time to answer a request", labels=["method", "route", "status"])
         for (method, route, status), counts in sorted(self._requests.items()):
-            total, buckets = 0.0, list[Any]()
-            for at, (bound, count) in enumerate(zip((*map(str, BOUNDS), "+Inf"), counts, strict=False)):
-                total += count
-                buckets.append((bound, total, self._traced.get((method, route, status, at))))
-            family.add_metric([method, route, str(status)], buckets, sum_value=counts[-1])
+            traced = [self._traced.get((method, route, status, at)) for at in range(len(BOUNDS) + 1)]
+            family.add_metric([method, route, str(status)], _buckets(counts, traced), sum_value=counts[-1])
         yield family
+        calls = HistogramMetricFamily("nexus_grpc_call_seconds", "Time from the beginning of a call to its end", labels=["method", "code"])
+        for (method, code), counts in sorted(self._calls.items()):
+            calls.add_metric([method, code], _buckets(counts, [None] * (len(BOUNDS) + 1)), sum_value=counts[-1])
+        yield calls
         for source in self.sources:
             yield from source()
+
+
+def _buckets(counts: list[float], traced: list[Exemplar | None]) -> list[Any]:
+    """Counts as the library writes them: each bucket with all that is below it."""
+    total, found = 0.0, list[Any]()
+    for bound, count, trace in zip((*map(str, BOUNDS), "+Inf"), counts, traced, strict=False):
+        total += count
+        found.append((bound, total, trace))
+    return found
 
 
 class _Page(Collector):

@@ -16,6 +16,7 @@ from nexus.runtime.telemetry import Telemetry
 if TYPE_CHECKING:
     from nexus.runtime.app import Layer
     from nexus.runtime.spans import Spans
+    from nexus.surfaces.grpc.calls import Traced
 
 
 class Tracing:
@@ -39,6 +40,10 @@ class Tracing:
             return []
         telemetry.exemplars = True
         return [self._spans.around(telemetry)]
+
+    def calls(self) -> Traced | None:
+        """What makes each call over gRPC a trace or a part of one."""
+        return None if self._spans is None else self._spans.call
 
 
 @asynccontextmanager

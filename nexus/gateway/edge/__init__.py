@@ -1,4 +1,4 @@
-"""The edge: what stands around every request over HTTP, whoever answers it.
+"""The edge: what stands around every request over HTTP, whoever answers it, and hears of every call over gRPC.
 
     request ──> traces ──> time limit ──> CORS ──> App.answer ──> limits told, unchanged, compressed ──> counted, logged ──> response
 
@@ -20,6 +20,7 @@ from nexus.gateway.edge.flights import Flights
 from nexus.runtime.app import Answer, Raw
 from nexus.runtime.rates import STANDING
 from nexus.runtime.telemetry import Telemetry
+from nexus.surfaces.grpc.ended import Ended
 from nexus.surfaces.rest.message import Response, problem
 
 __all__ = ["Edge"]
@@ -33,6 +34,14 @@ class Edge:
     flights: Flights
     cors: Cors | None = None
     log: AccessLog | None = None
+
+    def called(self, call: Ended) -> None:
+        """A call over gRPC has ended: it is counted and written down, and what it took is its tenant's."""
+        if (standing := STANDING.get()) is not None:
+            standing.tenant.seconds += call.spent
+        self.telemetry.called(call.method, call.code, call.seconds)
+        if self.log is not None:
+            self.log.called(call)
 
     def around(self, answer: Answer) -> Answer:
         """The application behind this edge."""

@@ -1,4 +1,4 @@
-"""The access log: a line of JSON for each request, without secrets and without what was searched for."""
+"""The access log: a line of JSON for each request and each call, without secrets and without what was searched for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 from nexus.core.trace import TRACE
 from nexus.runtime.app import Raw
 from nexus.runtime.telemetry import Telemetry
+from nexus.surfaces.grpc.ended import Ended
 from nexus.surfaces.rest.message import Response
 
 _HELD: Final = 500
@@ -34,7 +35,6 @@ class AccessLog:
 
     def write(self, raw: Raw, response: Response, seconds: float) -> None:
         """Note one request."""
-        trace = TRACE.get()
         said: dict[str, Any] = {
             "at": dt.datetime.now(dt.UTC),
             "method": raw.method,
@@ -47,10 +47,28 @@ class AccessLog:
         }
         if raw.query:
             said["parameters"] = _names(raw.query)
-        if trace is not None:
+        self._add(said, raw.headers.get(b"user-agent", b"").decode("latin-1"))
+
+    def called(self, call: Ended) -> None:
+        """Note one call over gRPC."""
+        said: dict[str, Any] = {
+            "at": dt.datetime.now(dt.UTC),
+            "method": call.name,
+            "code": call.code,
+            "ms": round(call.seconds * 1000, 3),
+            "messages": call.messages,
+            "bytes": call.size,
+            "request": call.correlation,
+        }
+        if call.caller is not None:
+            said |= {"tenant": call.caller.tenant.slug, "key": call.caller.key_id}
+        self._add(said, call.agent)
+
+    def _add(self, said: dict[str, Any], agent: str) -> None:
+        if (trace := TRACE.get()) is not None:
             said["trace"] = trace[3:35]
-        if agent := raw.headers.get(b"user-agent"):
-            said["agent"] = agent[:200].decode("latin-1")
+        if agent:
+            said["agent"] = agent[:200]
         self._lines.append(msgspec.json.encode(said))
         if len(self._lines) >= _HELD:
             self.flush()

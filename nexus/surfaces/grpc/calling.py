@@ -1,32 +1,44 @@
-"""One call: who asks, how it may be repeated and until when, as its metadata says; and how a refusal leaves it."""
+"""One call: who asks, how it may be repeated and until when, as its metadata says; how a refusal leaves it, and what is known of it at its end."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal, NoReturn, TypeAlias
+from time import perf_counter
+from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
 
 import grpc
 
 from nexus.core.ids import uuid7
 from nexus.core.problem import FieldError, Invalid, Problem, Unauthenticated
 from nexus.core.trace import TRACE, traceparent
+from nexus.surfaces.calling import Caller
 from nexus.surfaces.grpc.asks import Asked
+from nexus.surfaces.grpc.ended import Ended
 from nexus.surfaces.grpc.messages import Schema
 from nexus.surfaces.grpc.refusals import code_of, status_of, trailer
 from nexus.surfaces.operations import Ask
 
 _CORRELATION: Final = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 _VERSION: Final = re.compile(r'^(?:W/)?"?(?P<version>\d{1,9}|\*)"?$')
+_NEARLY: Final = 0.1
+"""The part of a deadline, of at most ten seconds, in which a call that is broken off counts as one whose deadline has passed: the caller sees it pass first."""
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class Incoming:
-    """What comes with a call beside its message."""
+    """What comes with a call beside its message, and what becomes of it."""
 
-    __slots__ = ("_metadata", "context", "correlation")
+    __slots__ = ("_began", "_metadata", "_rests", "_waited", "caller", "code", "context", "correlation", "messages", "size")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, began: float) -> None:
         self.context = context
+        self.caller: Caller | None = None
+        self.messages = self.size = 0
+        self.code = grpc.StatusCode.OK
+        """The status that it ends with, as far as is known."""
+        self._began = began
+        self._waited = 0.0
+        self._rests: float | None = None
         self._metadata: dict[str, str] = {}
         for name, value in context.invocation_metadata() or ():
             self._metadata[name] = value if isinstance(value, str) else ""
@@ -66,14 +78,44 @@ class Incoming:
         told += [(name.decode(), value.decode()) for name, value in headers if name in (b"etag", b"idempotency-replayed")]
         self.context.set_trailing_metadata(tuple(told))
 
+    async def send(self, message: bytes) -> None:
+        """Send one of several answers, as soon as the caller takes it."""
+        before = perf_counter()
+        await self.context.write(message)
+        self._waited += perf_counter() - before
+        self.messages += 1
+        self.size += len(message)
+
+    def waits(self) -> None:
+        """From now on, what takes time is that nothing happens."""
+        if self._rests is None:
+            self._rests = perf_counter()
+
     async def refuse(self, problem: Problem, schema: Schema) -> NoReturn:
         """End the call with a refusal and its details."""
-        status = status_of(problem, self.correlation, schema)
-        await self.context.abort(code_of(problem), status.message, (trailer(status), ("x-request-id", self.correlation)))
+        status, code = status_of(problem, self.correlation, schema), code_of(problem)
+        self.code = code
+        await self.context.abort(code, status.message, (trailer(status), ("x-request-id", self.correlation)))
 
     async def fail(self, code: grpc.StatusCode, message: str) -> NoReturn:
         """End the call with a code alone."""
+        self.code = code
         await self.context.abort(code, message, (("x-request-id", self.correlation),))
+
+    def broken_off(self) -> None:
+        """The call has been ended from outside: its deadline has passed, its caller has gone, or the process ends."""
+        left = cast(float | None, self.context.time_remaining())  # None without a deadline, whatever its annotation says
+        whole = 0.0 if left is None else left + perf_counter() - self._began
+        passed = left is not None and left <= _NEARLY * min(whole, 10.0)
+        self.code = grpc.StatusCode.DEADLINE_EXCEEDED if passed else grpc.StatusCode.CANCELLED
+
+    def ended(self, method: str, name: str) -> Ended:
+        """What there is to tell of it now that it has ended."""
+        now = perf_counter()
+        spent = (now if self._rests is None else self._rests) - self._began - (self._waited if self._rests is None else 0.0)
+        agent = self._metadata.get("user-agent", "")
+        took = now - self._began
+        return Ended(method, name, self.code.name, took, spent, self.messages, self.size, self.correlation, self.caller, agent)
 
 
 def _version(raw: str) -> int | Literal["*"]:

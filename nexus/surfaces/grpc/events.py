@@ -61,7 +61,7 @@ class Events:
     async def subscribe(self, incoming: Incoming, data: bytes) -> AsyncGenerator[bytes]:
         """Tell what is asked for from now on, or after a position, until the caller goes. Raises the Problem that ends it."""
         token = incoming.token()
-        caller = await self._authenticate(token)
+        caller = incoming.caller = await self._authenticate(token)
         asked = self._takes.json(self._takes.parsed(data))
         renew = functools.partial(self._authenticate, token)
         async with await self._live.subscribe(caller, asked.get("topics", []), asked.get("after"), renew) as subscription:

@@ -100,8 +100,8 @@ async def serving(tenant: Harness, services: dict[str, Service], clients: Client
     """A server over a tenant for as long as the context lasts."""
     doors = Doors()
     locks = [promised(service) for service in services.values()]
-    live, heartbeat = options.pop("live", None), options.pop("heartbeat", 20.0)
-    server = Server(tenant.operations, doors, locks, body_limit=1 << 20, live=live, heartbeat=heartbeat)
+    own = {name: options.pop(name) for name in ("live", "heartbeat", "told", "traced") if name in options}
+    server = Server(tenant.operations, doors, locks, body_limit=1 << 20, **own)
     await server.start("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(server.address, **options) as channel:
         yield Running(tenant, server, channel, doors, clients, doors.let_in("owner", tenant.caller))
