@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import grpc
 import msgspec
@@ -29,7 +29,7 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2000),  # in which a connection must be made: less, and who is busy counts as away
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.enable_http_proxy", 0),
     ("grpc.so_reuseport", 0),
@@ -144,9 +144,15 @@ class CallServer:
         if sent.service not in self._node.here:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"The service {sent.service} does not run here.")
         TRACE.set(sent.trace)
+        left = cast(float | None, context.time_remaining())
         try:
-            with under_deadline(context.time_remaining()):
-                return await self._answer(data, sent, context)
+            async with asyncio.timeout(
+                left
+            ):  # nothing is begun or committed for who has given up: the library may hear of it later than we
+                with under_deadline(left):
+                    return await self._answer(data, sent, context)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline of the call has passed.")
         except Problem as refusal:
             return refused(refusal)
         except asyncio.CancelledError:
