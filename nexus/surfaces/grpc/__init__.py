@@ -11,7 +11,7 @@ refusals.py       problems as status codes with details
 calls.py          every operation as a method; ended.py, what is told of a call at its end
 events.py         the stream of events
 commands.py       commands as calls between processes
-server.py         the server, with health and reflection
+server.py         the server, with health; reflecting.py, reflection
 
 The library is imported only by who starts a server or calls one: nothing here that a process without gRPC needs imports it.
 """

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from nexus.surfaces.calling import Caller
 from nexus.surfaces.grpc.asked import shared
@@ -16,6 +15,7 @@ from nexus.surfaces.grpc.descriptors import file_of
 from nexus.surfaces.grpc.ended import Told
 from nexus.surfaces.grpc.events import Events
 from nexus.surfaces.grpc.messages import Schema
+from nexus.surfaces.grpc.reflecting import reflect
 from nexus.surfaces.live import Live
 from nexus.surfaces.lock import Lock
 from nexus.surfaces.operations import Operations
@@ -62,10 +62,8 @@ class Server:
     async def start(self, host: str, *ports: int) -> None:
         """Listen on the first of these ports that can be had. Raises OSError."""
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        for known in (health_pb2, reflection_pb2):
-            self.schema.pool.AddSerializedFile(known.DESCRIPTOR.serialized_pb)
-        own = [health.SERVICE_NAME, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection([*self._services, *own], self._server, self.schema.pool)
+        self.schema.pool.AddSerializedFile(health_pb2.DESCRIPTOR.serialized_pb)
+        reflect(self._server, [*self._services, health.SERVICE_NAME], self.schema.pool)
         self.port = self._listen(host, ports)
         self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         await self._server.start()

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -19,7 +20,7 @@ from nexus.surfaces.grpc.calls import COMPRESSED
 from nexus.surfaces.grpc.descriptors import file_of
 from nexus.surfaces.lock import promised
 from nexus.surfaces.operations import Ask, Operation
-from tests.surfaces.grpc.conftest import Clients, Running, serving
+from tests.surfaces.grpc.conftest import PATIENCE, Clients, Running, serving
 
 Code = grpc.StatusCode
 SLEEPING = Statement("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT count(*) FROM generate_series%' AND state = 'active'")
@@ -154,6 +155,30 @@ async def test_reflection_tells_the_descriptors_of_the_lock(running: Running, se
     assert {"nexus.crm.v1.Leads", "nexus.auth.v1.Users", "grpc.health.v1.Health"} <= set(names)
     assert files == {name: file_of(promised(service)) for name, service in services.items()}
     assert leads.methods_by_name["Convert"].input_type.full_name == "nexus.crm.v1.ConvertLead"
+
+
+async def test_reflection_is_asked_in_version_1_too(running: Running) -> None:
+    """As official libraries ask: with the messages of that version, made here of what it tells of itself."""
+    schema = running.server.schema
+    request, response = (schema.type(f"grpc.reflection.v1.ServerReflection{name}") for name in ("Request", "Response"))
+    ask: Any = running.channel.stream_stream(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=response.FromString,  # type: ignore[attr-defined]
+    )
+
+    asked = [
+        request(list_services=""),
+        request(file_containing_symbol="grpc.reflection.v1.ServerReflection"),
+        request(file_by_filename="no"),
+    ]
+    listed, told, missing = [one async for one in ask(iter(asked), timeout=PATIENCE)]
+
+    names = {one.name for one in listed.list_services_response.service}
+    assert {"nexus.crm.v1.Leads", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"} <= names
+    files = [FileDescriptorProto.FromString(data) for data in told.file_descriptor_response.file_descriptor_proto]
+    assert [file.package for file in files] == ["grpc.reflection.v1"]
+    assert missing.error_response.error_code == Code.NOT_FOUND.value[0]
 
 
 @pytest.mark.parametrize("asked", [grpc.Compression.NoCompression, grpc.Compression.Gzip, grpc.Compression.Deflate])
