@@ -13,6 +13,16 @@ _last = 0
 
 def uuid7() -> UUID:
     """A new id. Ids of one process are strictly increasing, also within one millisecond."""
+    return UUID(int=_next())
+
+
+def uuid7_text() -> str:
+    """A new id as text, for half of what `str(uuid7())` costs."""
+    digits = f"{_next():032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _next() -> int:
     global _last
     now = time.time_ns()
     # 48 bits of milliseconds and 12 bits of the fraction below, as RFC 9562 method 3 allows
@@ -20,4 +30,4 @@ def uuid7() -> UUID:
     with _lock:
         _last = ticks = max(ticks, _last + 1)
     random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=(ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random)
+    return (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random

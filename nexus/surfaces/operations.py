@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from nexus.core.entity import Entity
-from nexus.core.ids import uuid7
+from nexus.core.ids import uuid7_text
 from nexus.core.message import Answer, Handler
 from nexus.core.problem import NotFound
 from nexus.core.service import Service
@@ -134,6 +134,9 @@ class Operations:
             raise (error if self._gate is None else await self._gate.refusal(admitted, error)) from error
 
     async def _answer(self, caller: Caller, operation: Operation, ask: Ask, id: UUID | str | None) -> Response:
+        if operation.kind == "get" and operation.entity is not None:
+            records = self._rest.collections[operation.service, shape_of(operation.entity).path].records
+            return await records.get(_request(operation, f"{records.location}/{id}", ask, caller), str(id or ""))
         if operation.on_one and operation.entity is not None and not ask.many:
             if caller.rights is not None:
                 caller.rights.need(operation.needs)
@@ -143,20 +146,22 @@ class Operations:
         endpoint = self._rest.methods(operation.service, rest).get(operation.method)
         if endpoint is None:  # an id that reads as something else: no record is called so
             raise NotFound(kind=shape_of(operation.entity).title if operation.entity else "report", id=str(id))
-        query = [*ask.query, ("dry_run", "true")] if ask.dry_run else ask.query
-        return await endpoint(
-            Request(
-                operation.method,
-                path,
-                urlencode(query).encode(),
-                _headers(ask),
-                ask.body,
-                caller,
-                ask.correlation or str(uuid7()),
-                effects=ask.effects,
-                progress=ask.progress,
-            )
-        )
+        return await endpoint(_request(operation, path, ask, caller))
+
+
+def _request(operation: Operation, path: str, ask: Ask, caller: Caller) -> Request:
+    query = [*ask.query, ("dry_run", "true")] if ask.dry_run else ask.query
+    return Request(
+        operation.method,
+        path,
+        urlencode(query).encode() if query else b"",
+        _headers(ask),
+        ask.body,
+        caller,
+        ask.correlation or uuid7_text(),
+        effects=ask.effects,
+        progress=ask.progress,
+    )
 
 
 def _headers(ask: Ask) -> dict[bytes, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -38,7 +38,10 @@ class Method:
 
     def ask(self, data: bytes) -> Asked:
         """What the bytes of a request ask. Malformed (400) where they are no such message, Invalid (422) where a field cannot be."""
-        values = self.takes.json(self.takes.parsed(data))
+        message = self.takes.parsed(data)
+        if self.operation.kind == "get" and len(message.ListFields()) == 1 and (id := cast(Any, message).id):
+            return Asked(id)  # the usual one
+        values = self.takes.json(message)
         match self.operation.kind:
             case "get":
                 return Asked(id=_taken(values, "id"), query=_joined(values, "fields", "expand"))

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
 
 import grpc
 
-from nexus.core.ids import uuid7
+from nexus.core.ids import uuid7_text
 from nexus.core.problem import FieldError, Invalid, Problem, Unauthenticated
 from nexus.core.trace import TRACE, traceparent
 from nexus.surfaces.calling import Caller
@@ -39,11 +39,9 @@ class Incoming:
         self._began = began
         self._waited = 0.0
         self._rests: float | None = None
-        self._metadata: dict[str, str] = {}
-        for name, value in context.invocation_metadata() or ():
-            self._metadata[name] = value if isinstance(value, str) else ""
-        given = self._metadata.get("x-request-id", "")
-        self.correlation = given if _CORRELATION.match(given) else str(uuid7())
+        self._metadata = cast(dict[str, str], dict(context.invocation_metadata() or ()))  # nothing that is asked for here is binary
+        given = self._metadata.get("x-request-id")
+        self.correlation = given if given is not None and _CORRELATION.match(given) else uuid7_text()
         if (trace := self._metadata.get("traceparent")) is not None:
             TRACE.set(traceparent(trace.encode()))
 
