@@ -9,6 +9,7 @@ asks.py           what is asked of an operation, from its message
 calling.py        what comes with a call: credential, key, version, deadline
 refusals.py       problems as status codes with details
 calls.py          every operation as a method; ended.py, what is told of a call at its end
+many.py           many records as one call
 events.py         the stream of events
 commands.py       commands as calls between processes
 server.py         the server, with health; reflecting.py, reflection

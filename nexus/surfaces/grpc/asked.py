@@ -69,6 +69,23 @@ class Problem(Struct, kw_only=True):
     json: Any
 
 
+class WrittenRow(Struct, kw_only=True):
+    """What became of one of many: the record's id and version, or the problem that refused it."""
+
+    id: UUID | None = None
+    version: int | None = None
+    problem: Problem | None = None
+
+
+class Written(Struct, kw_only=True):
+    """What became of many records."""
+
+    written: int
+    refused: int
+    rows: list[WrittenRow] = []
+    """One for each that was sent, in that order."""
+
+
 class Subscribe(Struct, kw_only=True):
     """What to be told of, from now on or after a position."""
 
@@ -103,7 +120,7 @@ class Event(Struct, kw_only=True):
     """The data, where it is of a version that has no message any more."""
 
 
-STRUCTS: Final = (Get, List, Change, Problem, Subscribe, Event)
+STRUCTS: Final = (Get, List, Change, Problem, Written, Subscribe, Event)
 FOLLOW: Final = Operation(rest="GET /api/v1/stream", grpc="Events/Subscribe", needs="", takes="Subscribe", gives="Event", streams=True)
 
 

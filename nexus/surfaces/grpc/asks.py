@@ -23,6 +23,8 @@ class Asked(NamedTuple):
     id: str | None = None
     query: Pairs = []
     body: bytes = b""
+    version: int | None = None
+    """That which a change expects, where the message says it."""
 
 
 class Method:
@@ -50,8 +52,8 @@ class Method:
             case "archive" | "restore" | "delete":
                 return Asked(id=_taken(values, "id"))
             case "update":
-                id = _taken(values, "id")
-                return Asked(id=id, body=msgspec.json.encode(self._change(values)))
+                id, version = _taken(values, "id"), values.pop("version", None)
+                return Asked(id=id, body=msgspec.json.encode(self._change(values)), version=version)
             case "report":
                 return Asked(query=[(name, _text(value)) for name, value in values.items() if value is not None])
             case "create" | "command":
@@ -66,7 +68,7 @@ class Method:
     def _change(self, values: dict[str, Any]) -> dict[str, Any]:
         """The fields to change: those of the mask, emptied where they are not set; without a mask those that are set."""
         mask: list[str] = values.pop("update_mask", [])
-        fields = [name for name in self.takes.fields if name not in ("id", "update_mask")]
+        fields = [name for name in self.takes.fields if name not in ("id", "update_mask", "version")]
         if not mask:
             return values
         for path in mask:

@@ -52,17 +52,34 @@ class Incoming:
             raise Unauthenticated(reason="Send the metadata authorization: Bearer <key>; activation answered the owner's key.")
         return token.strip()
 
-    def ask(self, asked: Asked) -> Ask:
+    @property
+    def each(self) -> bool:
+        """Of many records: whether those are written that are right, whatever the others are. Invalid (422) where that is said otherwise."""
+        mode = self._metadata.get("bulk-mode", "all")
+        if mode not in ("all", "each"):
+            raise Invalid.of(FieldError("bulk-mode", f"is all or each, not {mode!r}"))
+        return mode == "each"
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether a change is meant for whatever is there."""
+        return self._metadata.get("if-match", "").strip() == "*"
+
+    def ask(self, asked: Asked, *, many: bool = False) -> Ask:
         """What is asked of an operation, with what the metadata says of it. Invalid (422) names an entry that cannot be."""
         known = self._metadata
+        version = _version(known["if-match"]) if "if-match" in known and not many else None
+        if asked.version is not None and version not in (None, asked.version):
+            raise Invalid.of(FieldError("version", f"is {asked.version}, and if-match says {version}"))
         return Ask(
             id=asked.id,
             query=asked.query,
             body=asked.body,
             key=known.get("idempotency-key"),
-            version=_version(known["if-match"]) if "if-match" in known else None,
+            version=asked.version if version is None else version,
             dry_run=_flag(known["dry-run"]) if "dry-run" in known else False,
             correlation=self.correlation,
+            many=many,
         )
 
     def finish(self, headers: list[tuple[bytes, bytes]], *, reads: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from time import perf_counter
 from typing import Any, Final, TypeAlias, cast
@@ -20,6 +20,7 @@ from nexus.surfaces.grpc.asks import Asked, Method, from_page
 from nexus.surfaces.grpc.calling import Context, Incoming
 from nexus.surfaces.grpc.ended import NOBODYS, Told
 from nexus.surfaces.grpc.events import NAME, Events
+from nexus.surfaces.grpc.many import Many
 from nexus.surfaces.grpc.messages import Schema
 from nexus.surfaces.lock import Lock
 from nexus.surfaces.operations import Operations
@@ -32,8 +33,8 @@ _LONGEST: Final = 200
 _log = logging.getLogger("nexus.grpc")
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Work: TypeAlias = Callable[[Incoming, bytes], Awaitable[bytes]]
-"""What a method does: it returns its answer, or sends several and returns none."""
+Work: TypeAlias = Callable[[Incoming, Any], Awaitable[bytes]]
+"""What a method does with its request, or with the iterator of several: it returns its answer, or sends several and returns none."""
 Traced: TypeAlias = Callable[[str, Work], Work]
 """Makes of what a method does a part of a trace."""
 
@@ -46,12 +47,14 @@ class Calls(grpc.GenericRpcHandler):
         schema: Schema,
         operations: Operations,
         authenticate: Callable[[str], Awaitable[Caller]],
+        body_limit: int,
         told: Told | None = None,
         traced: Traced | None = None,
     ) -> None:
         self._schema = schema
         self._operations = operations
         self._authenticate = authenticate
+        self._body_limit = body_limit
         self._told = told
         self._traced = traced
         self.handlers: dict[str, Handler] = {}
@@ -66,6 +69,9 @@ class Calls(grpc.GenericRpcHandler):
             method = Method(self._schema, lock, self._operations[name], promised)
             self.methods[method.name] = method
             self.handlers[method.name] = grpc.unary_unary_rpc_method_handler(self._behaviour(method.name, self._one(method)))
+            if method.operation.kind in ("create", "update"):
+                many = Many(self._schema, method, self._body_limit)
+                self.handlers[many.name] = grpc.stream_unary_rpc_method_handler(self._behaviour(many.name, self._many(method, many)))
             if method.operation.kind == "list":
                 stream = method.name.rpartition("/")[0] + "/Stream"
                 self.handlers[stream] = grpc.unary_stream_rpc_method_handler(self._behaviour(stream, self._several(method)))
@@ -107,12 +113,19 @@ class Calls(grpc.GenericRpcHandler):
             response = await self._operations.ask(caller, method.operation, incoming.ask(method.ask(data)))
             answer = method.answer(response.body)
             incoming.finish(response.headers, reads=method.operation.reads)
-            incoming.messages, incoming.size = 1, len(answer)
-            if len(answer) >= COMPRESSED:
-                incoming.context.set_compression(grpc.Compression.Gzip)
-            return answer
+            return _whole(incoming, answer)
 
         return one
+
+    def _many(self, method: Method, many: Many) -> Work:
+        async def several(incoming: Incoming, requests: AsyncIterator[bytes]) -> bytes:
+            caller = incoming.caller = await self._authenticate(incoming.token())
+            body = await many.body(requests, each=incoming.each, overwrites=incoming.overwrites)
+            response = await self._operations.ask(caller, method.operation, incoming.ask(Asked(body=body), many=True))
+            incoming.finish(response.headers, reads=False)
+            return _whole(incoming, many.answer(response.body))
+
+        return several
 
     def _several(self, method: Method) -> Work:
         async def several(incoming: Incoming, data: bytes) -> bytes:
@@ -128,11 +141,11 @@ class Calls(grpc.GenericRpcHandler):
 
         return several
 
-    def _behaviour(self, method: str, work: Work, name: str | None = None) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    def _behaviour(self, method: str, work: Work, name: str | None = None) -> Callable[[Any, Context], Awaitable[bytes]]:
         """What the library calls: the work, its refusals as statuses, and its end told to whoever hears of it."""
         told, refuse, name = self._told, self._refuse, name or method
 
-        async def run(incoming: Incoming, data: bytes) -> bytes:
+        async def run(incoming: Incoming, data: Any) -> bytes:
             try:
                 return await work(incoming, data)
             except Exception as error:
@@ -146,7 +159,7 @@ class Calls(grpc.GenericRpcHandler):
 
         steps = run if self._traced is None else self._traced(method, run)
 
-        async def behave(data: bytes, context: Context) -> bytes:
+        async def behave(data: Any, context: Context) -> bytes:
             return await steps(Incoming(context, perf_counter()), data)
 
         return behave
@@ -165,6 +178,14 @@ class Calls(grpc.GenericRpcHandler):
                 _log.error("call %s failed: %s", incoming.correlation, method, exc_info=error)
                 await incoming.fail(grpc.StatusCode.INTERNAL, f"Internal error, request {incoming.correlation}")
         raise AssertionError("a call that was ended goes no further")
+
+
+def _whole(incoming: Incoming, answer: bytes) -> bytes:
+    """The one answer of a call, compressed where it is large."""
+    incoming.messages, incoming.size = 1, len(answer)
+    if len(answer) >= COMPRESSED:
+        incoming.context.set_compression(grpc.Compression.Gzip)
+    return answer
 
 
 def _after(asked: Asked, response: Response) -> Asked | None:

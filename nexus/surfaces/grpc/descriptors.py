@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
-from nexus.surfaces.lock.model import Lock, Member, Message, Words
+from nexus.surfaces.lock.model import Lock, Member, Message, Operation, Words
 
 _F = FieldDescriptorProto
 _SCALARS: Final = {"int": _F.TYPE_INT64, "float": _F.TYPE_DOUBLE, "bool": _F.TYPE_BOOL, "bytes": _F.TYPE_BYTES}
@@ -135,10 +135,17 @@ class _File:
             service = found.setdefault(group, ServiceDescriptorProto(name=group))
             takes, gives = self._type(operation.takes), self._type(operation.gives)
             service.method.add(name=method, input_type=takes, output_type=gives, server_streaming=operation.streams or None)
+            if self._made_of(operation) in ("create", "patch"):
+                service.method.add(name=f"{method}Many", input_type=takes, output_type=self._type("nexus.Written"), client_streaming=True)
             if name.endswith(".list") and operation.takes == "nexus.List":
                 record = inner(self._lock.messages[operation.gives].fields["items"].type)
                 service.method.add(name="Stream", input_type=takes, output_type=self._type(str(record)), server_streaming=True)
         return found.values()
+
+    def _made_of(self, operation: Operation) -> str:
+        """The kind of what it is asked with."""
+        message = self._lock.messages.get(operation.takes)
+        return "" if message is None else message.kind
 
     def _type(self, name: str) -> str:
         if not name.startswith("nexus."):

@@ -44,10 +44,10 @@ class _Text:
             yield f"service {service.name} {{"
             for method in service.method:
                 yield from self._comment(f"{service.name}.{method.name}", "  ")
-                streams = "stream " if method.server_streaming else ""
+                sends, streams = ("stream " if one else "" for one in (method.client_streaming, method.server_streaming))
                 near = {one.name for one in service.method}
                 takes, gives = self._type(method.input_type, near), self._type(method.output_type, near)
-                yield f"  rpc {method.name}({takes}) returns ({streams}{gives});"
+                yield f"  rpc {method.name}({sends}{takes}) returns ({streams}{gives});"
             yield "}"
         for message in self._file.message_type:
             yield ""

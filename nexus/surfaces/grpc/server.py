@@ -39,7 +39,7 @@ class Server:
         """`told` hears of every call that has ended; `traced` makes each a part of a trace."""
         locks = list(locks)
         self.schema = Schema([shared(), *locks])
-        self.calls = Calls(self.schema, operations, authenticate, told, traced)
+        self.calls = Calls(self.schema, operations, authenticate, body_limit, told, traced)
         for lock in locks:
             self.calls.add(lock)
         if live is not None:

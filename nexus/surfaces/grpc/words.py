@@ -21,6 +21,10 @@ _KINDS = {
     "row": "One row of {name}.",
     "rows": "The rows of {name}.",
 }
+_MANY = {
+    "create": "Make up to 10,000, all of them or, with the metadata bulk-mode: each, those that are right.",
+    "patch": "Change up to 10,000, each at the version that it names; all of them or, with the metadata bulk-mode: each, those that are right.",
+}
 _TYPES = {"decimal": "An exact number.", "date": "A day: 2026-03-31."}
 _PLAIN = {"text", "uuid", "int", "float", "bool", "instant", "bytes", "mask", "any", *_TYPES}
 
@@ -88,6 +92,8 @@ def _of_services(lock: Lock, service: Service) -> Iterator[tuple[str, str]]:
             yield f"{group}.{method}", summary(_declaration(lock.messages[operation.takes].source).__doc__) + "."
         if operation.takes == "nexus.List":
             yield f"{group}.Stream", "Every record of the list, in its order."
+        if (said := _MANY.get(lock.messages[operation.takes].kind if operation.takes in lock.messages else "")) is not None:
+            yield f"{group}.{method}Many", said
 
 
 def _declaration(source: str) -> Any:

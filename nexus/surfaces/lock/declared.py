@@ -129,7 +129,8 @@ class _Declared:
             self._add(f"{name}Create", "create", source, _with_nulls(wanted))
         if "update" in kinds:
             about = {"id": Member(type="uuid", required=True), "update_mask": Member(type="mask")}
-            self._add(f"{name}Patch", "patch", source, about | {field.name: self._field(field) for field in shape.patchable})
+            fields = about | {field.name: self._field(field) for field in shape.patchable}
+            self._add(f"{name}Patch", "patch", source, fields | {"version": Member(type="int", null=True)})
         verbs = ["created", "updated", "deleted", *(["archived", "restored"] if shape.entity.removal == "archive" else [])]
         self._topics |= {f"{shape.name}.{verb}": Topic(data=name) for verb in verbs}
 
