@@ -165,8 +165,7 @@ async def serve_apart(settings: Settings, say: Callable[[Ready], None], log: Cal
     """
     began = time.monotonic()
     with only_one(settings) as running_at, contextlib.ExitStack() as held:
-        unplanned = "services speak TLS with each other" if settings.tls else await asyncio.to_thread(missing, settings)
-        if unplanned:
+        if unplanned := await asyncio.to_thread(missing, settings):
             log(GRAPHQL, f"is answered by {CONTROL}, for {unplanned}")
         names = (*service_names(), CONTROL, RELAY, *(() if unplanned else (GRAPHQL,)))
         ports = {name: held.enter_context(_reserved(settings.host, 0)) for name in names}

@@ -232,7 +232,7 @@ async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, 
         async with identity_of(settings.tls) as identity:
             if what.plans:
                 listening.close()  # the gateway of others listens there itself
-                await serve_federation(msgspec.structs.replace(settings, port=int(url.rpartition(":")[2])), ready)
+                await serve_federation(msgspec.structs.replace(settings, port=int(url.rpartition(":")[2])), ready, identity)
                 return
             if what.routes:
                 async with _routing(settings, traces, identity) as (app, front, tunnel):

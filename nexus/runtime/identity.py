@@ -55,6 +55,10 @@ class Identity:
         """The authority's certificate, as PEM."""
         return self._authority.read_bytes()
 
+    def files(self) -> dict[str, str]:
+        """Where both are, for a process of others that reads them itself."""
+        return {"pair": str(self._pair.absolute()), "authority": str(self._authority.absolute())}
+
     def on_renewal(self, tell: Callable[[], None]) -> None:
         """Tell somebody whenever the certificate has been renewed."""
         self._told.append(tell)

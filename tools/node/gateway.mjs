@@ -1,15 +1,18 @@
 // The federation gateway: one graph in front of the services' own endpoints, whose addresses are in the supergraph.
 // Its configuration is its first argument, as JSON; it says where it listens in one line, and ends when its input does.
+import { readFileSync, watchFile } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { Agent, createServer as createSecureServer } from "node:https";
 import { createGatewayRuntime, getGraphQLWSOptions } from "@graphql-hive/gateway-runtime";
 import { Logger } from "@graphql-hive/logger";
 import http from "@graphql-mesh/transport-http";
 import { GraphQLError, parse } from "graphql";
 import { useServer } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
+import { limited } from "./limits.mjs";
 
-const { supergraph, host, port, path, introspection, timeout, headers } = JSON.parse(process.argv[2]);
+const { supergraph, host, port, path, introspection, timeout, headers, limits, tls } = JSON.parse(process.argv[2]);
 
 // A refused request is told without what was asked and what was answered: both may hold what no log may.
 function write(level, attributes, message) {
@@ -37,6 +40,14 @@ function fail(error) {
   process.exit(1);
 }
 
+// Where services speak TLS with each other, this process shows its certificate to them and asks whoever comes for one of that authority.
+function certificate() {
+  const pair = readFileSync(tls.pair);
+  return { key: pair, cert: pair, ca: readFileSync(tls.authority), minVersion: "TLSv1.3", requestCert: true, rejectUnauthorized: true };
+}
+
+let agent = tls ? new Agent({ ...certificate(), keepAlive: true }) : undefined;
+
 const graph = await readFile(supergraph, "utf8").then(parse).catch(fail);
 const gateway = createGatewayRuntime({
   supergraph: () => graph,
@@ -47,6 +58,8 @@ const gateway = createGatewayRuntime({
   readinessCheckEndpoint: "/readyz",
   landingPage: false,
   graphiql: false,
+  plugins: () => [limited(limits)],
+  customAgent: tls ? () => agent : undefined,
   logging: new Logger({ level: "warn", writers: [{ write }] }),
   requestId: false,
   upstreamTimeout: timeout,
@@ -68,7 +81,17 @@ function opened(request, said) {
 
 await Promise.resolve(gateway.getSchema()).catch(fail); // a graph that cannot be planned over ends the process before it serves
 
-const server = createServer(gateway);
+const server = tls ? createSecureServer(certificate(), gateway) : createServer(gateway);
+if (tls) {
+  watchFile(tls.pair, { interval: 5000 }, () => {
+    try {
+      server.setSecureContext(certificate());
+      agent = new Agent({ ...certificate(), keepAlive: true });
+    } catch (error) {
+      console.error(JSON.stringify({ level: "warn", message: `the renewed certificate cannot be used: ${error.message}` }));
+    }
+  });
+}
 const sockets = new WebSocketServer({ server, path });
 useServer(getGraphQLWSOptions(gateway, ({ connectionParams, extra }) => ({ request: opened(extra.request, connectionParams) })), sockets);
 for (const one of [server, sockets]) one.on("error", fail);

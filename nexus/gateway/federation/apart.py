@@ -12,6 +12,8 @@ from nexus.core.service import installed
 from nexus.gateway.federation.composition import Subgraph, Where, compose
 from nexus.gateway.federation.gateway import FederationGateway
 from nexus.gateway.federation.toolbox import NoNode, Toolbox
+from nexus.gateway.graphql import limits_of
+from nexus.runtime.identity import Identity
 
 
 class ComposedFederation:
@@ -24,14 +26,14 @@ class ComposedFederation:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        introspection: bool = True,
+        identity: Identity | None = None,
         where: Where = lambda service, coordinate: None,
     ) -> None:
         self._settings = settings
         self._subgraphs = list(subgraphs)
         self._host = host
         self._port = port
-        self._introspection = introspection
+        self._identity = identity
         self._where = where
         self.gateway: FederationGateway | None = None
 
@@ -49,7 +51,16 @@ class ComposedFederation:
     async def start(self) -> None:
         """Compose the graph and serve it. Raises NoNode, CompositionFailed or NoGateway."""
         toolbox, supergraph = await asyncio.to_thread(self._prepare)
-        self.gateway = FederationGateway(toolbox, supergraph, host=self._host, port=self._port, introspection=self._introspection)
+        limits = limits_of(self._settings)
+        self.gateway = FederationGateway(
+            toolbox,
+            supergraph,
+            host=self._host,
+            port=self._port,
+            introspection=limits.introspection,
+            limits=limits,
+            identity=self._identity,
+        )
         await self.gateway.start()
 
     async def stop(self) -> None:
@@ -76,8 +87,11 @@ def missing(settings: Settings) -> str | None:
     return None
 
 
-async def serve_federation(settings: Settings, ready: Callable[[], None]) -> None:
-    """Plan over the services at the addresses of the settings until a signal ends it. Raises NoNode, CompositionFailed, NoGateway and BadSettings."""
+async def serve_federation(settings: Settings, ready: Callable[[], None], identity: Identity | None = None) -> None:
+    """Plan over the services at the addresses of the settings until a signal ends it; with an identity, over TLS.
+
+    Raises NoNode, CompositionFailed, NoGateway and BadSettings.
+    """
     from nexus.gateway.federation.subgraphs import declared, graphs, subgraphs
 
     services = installed()
@@ -90,7 +104,7 @@ async def serve_federation(settings: Settings, ready: Callable[[], None]) -> Non
         subgraphs(made, addresses),
         host=settings.host,
         port=settings.port,
-        introspection=settings.graphql_introspection,
+        identity=identity,
         where=declared(made),
     )
     signalled, loop = asyncio.Event(), asyncio.get_running_loop()

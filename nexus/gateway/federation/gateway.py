@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from nexus.gateway.federation.toolbox import Toolbox
+from nexus.runtime.identity import Identity
+from nexus.surfaces.graphql.limits import Limits
+from nexus.surfaces.graphql.records import PAGE
+from nexus.surfaces.graphql.refusals import beyond, error_of
 
 PATH: Final = "/graphql"
 HEADERS: Final = ("authorization", "x-request-id", "traceparent", "tracestate", "accept-language", "idempotency-key")
@@ -43,12 +47,17 @@ class FederationGateway:
         port: int = 0,
         introspection: bool = True,
         timeout: float = 30.0,
+        limits: Limits | None = None,
+        identity: Identity | None = None,
     ) -> None:
+        """`limits` are those of a request as a whole. With an `identity` it speaks TLS, with the services as with whoever asks it."""
         self._toolbox = toolbox
         self._supergraph = supergraph
         self._host = host
         self._introspection = introspection
         self._timeout = timeout
+        self._limits = limits
+        self._identity = identity
         self._stopping = False
         self._process: Process | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -62,7 +71,7 @@ class FederationGateway:
     @property
     def url(self) -> str:
         """Where the graph is asked, once it has been started."""
-        return f"http://{self._host}:{self.port}{PATH}"
+        return f"{'http' if self._identity is None else 'https'}://{self._host}:{self.port}{PATH}"
 
     @property
     def pid(self) -> int | None:
@@ -117,6 +126,8 @@ class FederationGateway:
             "introspection": self._introspection,
             "timeout": round(self._timeout * 1000),
             "headers": HEADERS,
+            "limits": None if self._limits is None else _told(self._limits),
+            "tls": None if self._identity is None else self._identity.files(),
         }
 
     async def _tell(self, process: Process) -> None:
@@ -167,13 +178,20 @@ class FederationGateway:
         """Whether it answers about itself within a while."""
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
             async with asyncio.timeout(PROBE):
-                reader, writer = await asyncio.open_connection(self._host, self.port)
+                reader, writer = await asyncio.open_connection(self._host, self.port, ssl=self._identity and self._identity.client)
                 try:
                     writer.write(b"GET /healthz HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n")
                     return b" 200 " in await reader.readline()
                 finally:
                     writer.transport.abort()
         return False
+
+
+def _told(limits: Limits) -> dict[str, object]:
+    """The limits with what is said where one is passed: the same as a service says."""
+    names = ("document", "depth", "aliases", "fields", "rows")
+    held: dict[str, object] = {name: {"most": getattr(limits, name), "error": error_of(beyond(name, limits))} for name in names}
+    return held | {"page": {"usual": PAGE, "most": limits.page}}
 
 
 async def _first_line(process: Process) -> bytes:

@@ -11,7 +11,7 @@ import graphql as lib
 from nexus.core.problem import Malformed
 from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph
-from nexus.surfaces.graphql.refusals import Limit, Refused
+from nexus.surfaces.graphql.refusals import Limit, Refused, beyond
 from nexus.surfaces.graphql.sources import Report
 
 BINDABLE: Final = frozenset(("id", "filter", "after", "before", "search", "representations"))
@@ -74,7 +74,7 @@ class Documents:
     def _made(self, text: str) -> Document:
         limits = self.limits
         if len(text.encode("utf-8", "replace")) > limits.document:
-            raise Refused.by(Limit(what="The document is too long", limit=f"{limits.document:,} bytes", name="graphql_document"))
+            raise Refused.by(beyond("document", limits))
         ast = _parsed(text)
         operations: dict[str | None, lib.OperationDefinitionNode] = {}
         fragments: dict[str, lib.FragmentDefinitionNode] = {}
@@ -153,8 +153,7 @@ def _measure(
         size = of_set(operation.selection_set)
         for name in ("depth", "aliases", "fields"):
             if getattr(size, name) > getattr(limits, name):
-                said = {"depth": "Fields nest too deeply", "aliases": "There are too many aliases", "fields": "There are too many fields"}
-                raise Refused.by(Limit(what=said[name], limit=f"{getattr(limits, name):,}", name=f"graphql_{name}"))
+                raise Refused.by(beyond(name, limits))
 
 
 def _by_value(graph: Graph, ast: lib.DocumentNode) -> frozenset[str]:

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from nexus.core.problem import Forbidden
 from nexus.engines.oltp import Statement
 from nexus.surfaces.graphql.given import Binder, Given
+from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.plans import Plan
-from nexus.surfaces.graphql.refusals import Limit, Refused
+from nexus.surfaces.graphql.refusals import Refused, beyond
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.shapes import Shape
 from nexus.surfaces.sql import Compiled, named, parts, qualified
@@ -27,7 +28,7 @@ _statements: Final[dict[str, Statement]] = {}
 class Draft:
     """One statement while it is written."""
 
-    def __init__(self, rights: Rights, most_rows: int, numbers: itertools.count[int] | None = None) -> None:
+    def __init__(self, rights: Rights, limits: Limits, numbers: itertools.count[int] | None = None) -> None:
         self.rights = rights
         self.plan = Plan()
         self.sensitive: list[str] = []
@@ -35,7 +36,7 @@ class Draft:
         self.about: Binder | None = None
         """The id of the one record that the current field is about."""
         self._constants: dict[str, Any] = {}
-        self._most_rows = most_rows
+        self._limits = limits
         self._numbers = numbers or itertools.count()
 
     def name(self, prefix: str) -> str:
@@ -58,9 +59,8 @@ class Draft:
     def count(self, rows: int) -> None:
         """Refused where the statement may answer too many records."""
         self.plan.rows += rows
-        if self.plan.rows > self._most_rows:
-            what = "This may answer too many records (pages of records within pages of records multiply); ask for smaller pages"
-            raise Refused.by(Limit(what=what, limit=f"{self._most_rows:,}", name="graphql_rows"))
+        if self.plan.rows > self._limits.rows:
+            raise Refused.by(beyond("rows", self._limits))
 
     def embed(self, select: sa.ClauseElement) -> str:
         """An expression of SQLAlchemy as text for this statement; the values that it holds become constants with names of their own."""

@@ -63,7 +63,7 @@ class Queries:
         return found
 
     def _compile(self, document: Document, node: lib.OperationDefinitionNode, rights: Rights, variables: Mapping[str, Any]) -> Query:
-        draft = Draft(rights, self._limits.rows)
+        draft = Draft(rights, self._limits)
         compiler = Compiler(self._graph, document, self._limits, rights, variables, draft)
         query = Query(node, draft.plan, [], [])
         columns: list[str] = []

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import graphql as lib
 
 from nexus.core.problem import Invalid, Problem
 from nexus.surfaces.graphql import names
+from nexus.surfaces.graphql.limits import Limits
 
-__all__ = ["Limit", "Refused", "error_of"]
+__all__ = ["Limit", "Refused", "beyond", "error_of"]
 
 
 class Limit(Problem, status=400):
@@ -20,6 +21,21 @@ class Limit(Problem, status=400):
     limit: str
     name: str
     """The setting that holds it."""
+
+
+_BEYOND: Final = {
+    "document": "The document is too long",
+    "depth": "Fields nest too deeply",
+    "aliases": "There are too many aliases",
+    "fields": "There are too many fields",
+    "rows": "This may answer too many records (pages of records within pages of records multiply); ask for smaller pages",
+}
+
+
+def beyond(name: str, limits: Limits) -> Limit:
+    """What is said where a request passes a limit."""
+    most = f"{getattr(limits, name):,}"
+    return Limit(what=_BEYOND[name], limit=f"{most} bytes" if name == "document" else most, name=f"graphql_{name}")
 
 
 class Refused(Exception):
