@@ -13,18 +13,19 @@ import sqlalchemy as sa
 
 from nexus.core.problem import FieldError, Forbidden, Invalid
 from nexus.surfaces.graphql import names
+from nexus.surfaces.graphql.connections import Connection
 from nexus.surfaces.graphql.documents import Document
 from nexus.surfaces.graphql.draft import Draft, listed, row
 from nexus.surfaces.graphql.given import Given, arguments
 from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph, Kind, Member, inner
-from nexus.surfaces.graphql.pages import Asked, Pages, cursor
+from nexus.surfaces.graphql.pages import Pages
 from nexus.surfaces.graphql.plans import NONCE, Gap
 from nexus.surfaces.graphql.questions import question_of
 from nexus.surfaces.graphql.selection import Fields, Selections
 from nexus.surfaces.graphql.sources import Column, Elsewhere, Linked, Many, One, Part, Report, Single, Stub
 from nexus.surfaces.permissions import Rights
-from nexus.surfaces.reads import seen, shown_column
+from nexus.surfaces.reads import seen, shown_column, sortable
 from nexus.surfaces.shapes import Field, Shape
 from nexus.surfaces.sql import constant, quoted
 
@@ -55,7 +56,7 @@ class Compiler:
         self, graph: Graph, document: Document, limits: Limits, rights: Rights, variables: Mapping[str, Any], draft: Draft | None = None
     ) -> None:
         self.graph = graph
-        self.draft = draft or Draft(rights, limits.rows)
+        self.draft = draft or Draft(rights, limits)
         self._document = document
         self._limits = limits
         self._rights = rights
@@ -101,8 +102,8 @@ class Compiler:
     def led_by_ids(self, many: Many, member: Member, nodes: list[lib.FieldNode], times: int) -> Gap:
         """A plan that answers what holds each of `ids`: rows of an id and its page."""
         p = self.draft.name("p")
-        page = self._page(many, member, nodes, arguments(nodes[0], self.variables), f"{p}.id", times)
-        return Gap(many.shape, self.draft.finish(f"SELECT {p}.id, {page} FROM ({_IDS}) {p}"))
+        led = self._led(many, member, nodes, f"{p}.id", times)
+        return Gap(many.shape, self.draft.finish(f"SELECT {p}.id, {led} FROM ({_IDS}) {p}"))
 
     def _source(self, rows: Rows, *where: sa.ColumnElement[bool]) -> str:
         """The records of a kind that the caller sees, with the columns that are used of them."""
@@ -130,11 +131,25 @@ class Compiler:
 
     def one(self, shape: Shape, member: Member, nodes: list[lib.FieldNode], id: str, times: int) -> str:
         """The JSON of the record that has an id, which is an expression."""
+        return self._where(shape, member, nodes, times, shape.table.c.id == constant(id))
+
+    def _led(self, many: Many, member: Member, nodes: list[lib.FieldNode], holder: str, times: int) -> str:
+        """What refers to a record by its id, which is an expression: a page of them, or the only one there may be."""
+        if not many.sole or many.by is None:
+            return self._page(many, member, nodes, arguments(nodes[0], self.variables), holder, times)
+        if many.by.name in self._rights.hidden(many.shape.entity):
+            return "NULL"
+        table = many.shape.table
+        key, _ = sortable(many.shape, table, self._rights, many.by.name)
+        return self._where(many.shape, member, nodes, times, key == constant(holder), table.c.archived_at.is_(None))
+
+    def _where(self, shape: Shape, member: Member, nodes: list[lib.FieldNode], times: int, *where: sa.ColumnElement[bool]) -> str:
+        """The JSON of the record for which conditions hold that hold for one alone."""
         self.draft.need(shape)
         self.draft.count(times)
         rows, x = Rows(self.draft.name("p"), shape, times), self.draft.name("x")
         columns = self._record(self.graph[inner(member.type)], self.selections.below(inner(member.type), nodes), rows)
-        source = self._source(rows, shape.table.c.id == constant(id))
+        source = self._source(rows, *where)
         return f"(SELECT row_to_json({x}) FROM (SELECT {listed(columns)} FROM ({source}) {rows.name}) {x})"
 
     def _record(self, kind: Kind, fields: Fields, rows: Rows) -> Columns:
@@ -165,8 +180,7 @@ class Compiler:
                 gap = partial(Compiler.led_by_ids, many=many, member=member, nodes=nodes, times=rows.times)
                 return self._gap(member, rows.use(rows.shape.fields["id"]), gap)
             case Many() as many:
-                given = arguments(nodes[0], self.variables)
-                return self._page(many, member, nodes, given, rows.use(rows.shape.fields["id"]), rows.times)
+                return self._led(many, member, nodes, rows.use(rows.shape.fields["id"]), rows.times)
             case _:
                 raise TypeError(f"{member.name} is no field of a record")
 
@@ -240,7 +254,7 @@ class Compiler:
         shape, of = many.shape, inner(member.type).removesuffix("Connection")
         self.draft.need(shape)
         asked = self._pages.asked(many, of, given, holder)
-        page = _Page(self, many.shape, of, asked, Rows(self.draft.name("p"), shape, times * asked.limit))
+        page = Connection(self, many.shape, of, asked, Rows(self.draft.name("p"), shape, times * asked.limit))
         columns = page.columns(self.graph[inner(member.type)], nodes, self._pages)
         if page.read:
             self.draft.count(rows=times * asked.limit)
@@ -276,103 +290,6 @@ class Compiler:
             value = f'{r}."{cast(Part, column.source).name}"'
             columns.append((key, self._value(value, column.type, inside, jsonb=False)))
         return f"(SELECT coalesce(json_agg({x}), '[]'::json) FROM (SELECT {listed(columns)} FROM ({text}) {r}) {x})"
-
-
-class _Page:
-    """The JSON of one connection; notes what its records must bring for it."""
-
-    def __init__(self, compiler: Compiler, shape: Shape, of: str, asked: Asked, rows: Rows) -> None:
-        self._compiler = compiler
-        self._of = of
-        self._asked = asked
-        self.rows = rows
-        self.read = 0
-        """How often the records are read."""
-        self.ahead = False
-        """Whether one more is read, to know whether there is one."""
-        self.numbered = asked.backward
-        self.keyed = False
-
-    def columns(self, kind: Kind, nodes: list[lib.FieldNode], pages: Pages) -> Columns:
-        """The connection, key by key."""
-        fields = self._compiler.selections.below(kind.name, nodes)
-        self._foresee(fields)
-        found: Columns = []
-        for key, inside in fields.items():
-            name = inside[0].name.value
-            if name == "__typename":
-                found.append((key, f"{quoted(kind.name)}::text"))
-            elif name == "totalCount":
-                found.append((key, f"({self._compiler.draft.embed(pages.count(self.rows.shape, self._asked))})"))
-            elif name == "pageInfo":
-                found.append((key, self._info(inside)))
-            else:
-                found.append((key, self._several(name, inside)))
-        return found
-
-    def _foresee(self, fields: Fields) -> None:
-        """Whether one more record is read must be known before the first expression is written."""
-        for inside in fields.values():
-            if inside[0].name.value == "pageInfo":
-                asked = {nodes[0].name.value for nodes in self._compiler.selections.below("PageInfo", inside).values()}
-                if asked & {"startCursor", "endCursor"}:
-                    self.numbered = True
-                if ("hasPreviousPage" if self._asked.backward else "hasNextPage") in asked:
-                    self.ahead = self.numbered = True
-
-    def _several(self, name: str, nodes: list[lib.FieldNode]) -> str:
-        self.read += 1
-        draft, p = self._compiler.draft, self.rows.name
-        of = self._of if name == "nodes" else f"{self._of}Edge"
-        laterals: list[str] = []
-
-        def node(inside: Iterable[lib.FieldNode]) -> str:
-            x = draft.name("x")
-            columns = self._compiler.record(self._compiler.graph[self._of], inside, self.rows)
-            laterals.append(f"CROSS JOIN LATERAL (SELECT {listed(columns)}) {x}")
-            return x
-
-        columns: Columns = []
-        value = e = draft.name("e")
-        if name == "nodes":
-            columns.append((e, node(nodes)))
-            value = f'{e}."{e}"'
-        else:
-            for key, inside in self._compiler.selections.below(of, nodes).items():
-                columns.append((key, self._edge(inside, node)))
-        where = f" WHERE {p}._n <= {self._asked.limit}" if self.ahead else ""
-        order = f" ORDER BY {p}._n{' DESC' if self._asked.backward else ''}" if self.numbered else ""
-        inner_ = f"SELECT {listed(columns)} FROM {p} {' '.join(laterals)}{where}{order}"
-        return f"(SELECT coalesce(json_agg({value}), '[]'::json) FROM ({inner_}) {e})"
-
-    def _edge(self, nodes: list[lib.FieldNode], node: Callable[[Iterable[lib.FieldNode]], str]) -> str:
-        name = nodes[0].name.value
-        if name == "cursor":
-            self.keyed = True
-            return cursor(self.rows.name, self._asked.sort)
-        return node(nodes) if name == "node" else f"'{self._of}Edge'::text"
-
-    def _info(self, nodes: list[lib.FieldNode]) -> str:
-        columns: Columns = []
-        p, asked = self.rows.name, self._asked
-        for key, inside in self._compiler.selections.below("PageInfo", nodes).items():
-            match inside[0].name.value:
-                case "hasNextPage" | "hasPreviousPage" as name:
-                    if (name == "hasPreviousPage") != asked.backward:
-                        columns.append((key, "true" if asked.cursor else "false"))
-                    else:
-                        self.read += 1
-                        columns.append((key, f"(SELECT count(*) > {asked.limit} FROM {p})"))
-                case "startCursor" | "endCursor" as name:
-                    self.read += 1
-                    self.keyed = True
-                    way = "" if (name == "startCursor") != asked.backward else " DESC"
-                    columns.append(
-                        (key, f"(SELECT {cursor(p, asked.sort)} FROM {p} WHERE {p}._n <= {asked.limit} ORDER BY {p}._n{way} LIMIT 1)")
-                    )
-                case _:
-                    columns.append((key, "'PageInfo'::text"))
-        return row(columns, self._compiler.draft.name("x"))
 
 
 def word(text: str, kind: Kind) -> str:

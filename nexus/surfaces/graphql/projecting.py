@@ -32,7 +32,7 @@ class Projector:
                     found[key] = self._value(member.type, inside, value.get(part))
                 case Column(field):
                     found[key] = self._value(member.type, inside, value.get(field.name))
-                case Many():
+                case Many(sole=False):
                     found[key] = self._nothing(self._graph[inner(member.type)], inside)
                 case _:
                     found[key] = None

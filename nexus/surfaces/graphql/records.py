@@ -169,7 +169,11 @@ class Records:
             if link.one:
                 source = Elsewhere(field, target) if here else Stub(field, target)
                 self._graph[names.of_entity(holder)].add(Member(name=names.camel(link.one), type=names.of_entity(target), source=source))
-            many = Linked(holder, field) if here else Many(holder, field)
+            sole = link.cardinality == "one"
+            many = Linked(holder, field, sole) if here else Many(holder, field, sole)
+            if sole:
+                kind.add(Member(name=names.camel(link.back), type=names.of_entity(holder), doc=link.help, source=many))
+                continue
             member = self._many(holder, names.camel(link.back), link.help, many)
             kind.add(replace(member, type=member.type.removesuffix("!")))  # who may not read these may read what leads to them
 

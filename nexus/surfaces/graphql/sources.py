@@ -55,11 +55,13 @@ class Many:
 
     shape: Shape
     by: Field | None = None
+    sole: bool = False
+    """Whether there is one at most, which is then answered itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linked(Many):
-    """A page of another service's records that hold the id of the record it is asked of."""
+    """Another service's records that hold the id of the record it is asked of."""
 
 
 @dataclass(frozen=True, slots=True)

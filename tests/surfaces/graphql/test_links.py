@@ -8,8 +8,10 @@ from uuid import UUID
 import pytest
 
 from nexus.core.ids import uuid7
+from nexus.links import Link
 from nexus.services.auth.entities import User
 from nexus.services.crm.entities import Lead
+from nexus.surfaces.graphql.limits import Limits
 from tests.surfaces.graphql.conftest import Graph
 
 USER = """query ($id: ID!, $first: Int) { authUser(id: $id) {
@@ -99,3 +101,23 @@ async def test_another_tenants_user_leads_to_nothing_here(graph: Graph) -> None:
     data = await graph.data(ENTITIES, "/graphql/crm", given=known(uuid7()))
 
     assert data["_entities"][0]["leads"]["totalCount"] == 0
+
+
+async def test_where_one_holds_the_key_at_most_it_is_answered_itself(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = Link(holder="crm.lead", key="owner_id", to="auth.user", back="only_lead", cardinality="one")
+    monkeypatch.setattr("nexus.surfaces.graphql.graph.links", lambda: (only,))
+    one = graph.within(Limits(depth=14))  # limits of its own: endpoints that are made now
+    _, bob = await people(graph)
+    cyd = User(name="Cyd", email="cyd@example.com")
+    await graph.tenant.given(cyd)
+    query = "query ($ids: [ID!]) { authUsers(filter: { id: { in: $ids } }, sort: [NAME_ASC]) { nodes { name onlyLead { name } } } }"
+
+    data = await one.data(query, ids=[str(bob), str(cyd.id)])
+    apart = await one.data(
+        "query ($given: [_Any!]!) { _entities(representations: $given) { ... on AuthUser { onlyLead { name } } } }",
+        "/graphql/crm",
+        given=known(bob, cyd.id),
+    )
+
+    assert data["authUsers"]["nodes"] == [{"name": "Bob", "onlyLead": {"name": "L3"}}, {"name": "Cyd", "onlyLead": None}]
+    assert apart["_entities"] == [{"onlyLead": {"name": "L3"}}, {"onlyLead": None}]
