@@ -96,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A file that gets a line of JSON for each request; `-` for standard output."""
     graphql_introspection: bool = True
     """Whether GraphQL tells its schema."""
+    graphql_explorer: bool = True
+    """Whether a browser that opens `/graphql` gets a page to write queries on."""
     graphql_depth: Annotated[int, msgspec.Meta(ge=1, le=100)] = 15
     """How deep the fields of a GraphQL document may nest."""
     graphql_aliases: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 100

@@ -14,6 +14,7 @@ from nexus.gateway.agents import PATH as AGENTS
 from nexus.gateway.agents import AgentsPage
 from nexus.gateway.graphql import graphql_of, graphql_pages
 from nexus.gateway.pages import site_pages
+from nexus.gateway.pages.explorer import Explorer
 from nexus.runtime.app import Mounted
 from nexus.runtime.databases import passwords
 from nexus.runtime.health import health_pages
@@ -108,7 +109,8 @@ def pages(target: Target, node: Node, control: Control, telemetry: Telemetry) ->
     """Every endpoint of a process that has databases, outside the derived API; a path that ends in `/*` is a prefix."""
     served: Mounted = [*health_pages(node), ("/metrics", metrics_page(telemetry, node))]
     if target.services or target.controls:
-        served += graphql_pages(_graphql(target, node))
+        explorer = Explorer() if target.controls and node.settings.graphql_explorer else None
+        served += graphql_pages(_graphql(target, node), explorer)
     if target.controls:
         served += [*control.pages(), *site_pages(node, control)]
         served.append((STREAM, Stream(node.live, node.authenticate, node.settings.heartbeat)))

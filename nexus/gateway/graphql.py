@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from nexus.config import Settings
-from nexus.runtime.app import Mounted
+from nexus.gateway.pages.answers import only
+from nexus.gateway.pages.explorer import ASSETS, Explorer, opens
+from nexus.runtime.app import Mounted, Raw
 from nexus.runtime.node import Node
 from nexus.surfaces.graphql.http import Parts, Web
 from nexus.surfaces.graphql.limits import Limits
+from nexus.surfaces.rest.message import Response
 
 __all__ = ["graphql_of", "graphql_pages", "limits_of"]
 
@@ -43,6 +46,16 @@ def graphql_of(node: Node, services: Collection[str]) -> Web:
     return Web(parts)
 
 
-def graphql_pages(web: Web) -> Mounted:
-    """The pages of GraphQL."""
-    return [("/graphql", web), ("/graphql/*", web)]
+def graphql_pages(web: Web, explorer: Explorer | None = None) -> Mounted:
+    """The pages of GraphQL; with an explorer, a browser that opens `/graphql` gets that."""
+    if explorer is None:
+        return [("/graphql", web), ("/graphql/*", web)]
+
+    async def asked(raw: Raw) -> Response:
+        return explorer.page() if opens(raw) else await web(raw)
+
+    async def part(raw: Raw) -> Response:
+        only(raw.method, "GET", "HEAD")
+        return explorer.part(raw.path.removeprefix(ASSETS), raw.headers)
+
+    return [("/graphql", asked), ("/graphql/*", web), (f"{ASSETS}*", part)]

@@ -12,6 +12,7 @@ import msgspec
 
 from nexus.core.problem import Problem, ServiceUnavailable
 from nexus.gateway.line import LineLost
+from nexus.gateway.pages.explorer import opens
 from nexus.gateway.upstream import Upstream
 from nexus.runtime.app import API, Mounted, Raw
 from nexus.surfaces.rest.message import JSON, Response
@@ -52,7 +53,7 @@ class Gateway:
         return service if service in self.upstreams else CONTROL
 
     async def _hand_on(self, raw: Raw) -> Response:
-        return await self.upstream(raw.path).hand_on(raw)
+        return await (self.upstreams[CONTROL] if CONTROL in self.upstreams and opens(raw) else self.upstream(raw.path)).hand_on(raw)
 
     async def _lives(self, raw: Raw) -> Response:
         return Response(200, b'{"status":"ok"}', [JSON])

@@ -19,7 +19,9 @@ from nexus.core.service import Service
 from nexus.core.tokens import new_operator_key, operator_hash
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.engines.oltp.postgres import Postgres
+from nexus.gateway.graphql import graphql_of, graphql_pages
 from nexus.gateway.pages import site_pages
+from nexus.gateway.pages.explorer import Explorer
 from nexus.runtime.app import App
 from nexus.runtime.cells import Cell, Cells
 from nexus.runtime.node import Node
@@ -58,7 +60,8 @@ async def site(postgres: EmbeddedPostgres, services: dict[str, Service]) -> Asyn
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     node = Node(Settings(), cells, services)
     control = Control(node, Site(url=url))
-    app = App(node.rest, node.authenticate, [*control.pages(), *site_pages(node, control)], body_limit=1 << 20)
+    graphql = graphql_pages(graphql_of(node, node.services), Explorer())
+    app = App(node.rest, node.authenticate, [*control.pages(), *site_pages(node, control), *graphql], body_limit=1 << 20)
     control.serve(app)
     server = uvicorn.Server(uvicorn.Config(app, http="httptools", ws="none", lifespan="off", access_log=False, log_config=None))
     serving = asyncio.create_task(server.serve(sockets=[listening]))

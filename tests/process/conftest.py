@@ -161,9 +161,10 @@ class Nexus:
         except http.client.HTTPException as error:
             raise ConnectionError(str(error)) from error
 
-    def text(self, path: str) -> tuple[int, str]:
+    def text(self, path: str, accept: str = "*/*") -> tuple[int, str]:
         """What is answered as text."""
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=PATIENCE) as answer:
+        request = urllib.request.Request(f"{self.url}{path}", headers={"accept": accept})
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
 
     def activate(self, **more: Any) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import os
 import signal
+import socket
+import threading
 from typing import Any
 
 import pytest
 
 from nexus.gateway.federation.toolbox import Toolbox
-from tests.process.conftest import Nexus, below, until
+from tests.process.conftest import PATIENCE, Nexus, below, until
 from tests.process.test_apart import parts
 
 LEADS = "{ crmLeads(sort: [NAME_ASC]) { nodes { name createdByUser { name email } } totalCount } }"
@@ -82,6 +87,50 @@ def test_a_change_is_made_through_the_gateway(graph: Nexus) -> None:
 
     assert made == {"data": {"crmCreateContact": {"__typename": made["data"]["crmCreateContact"]["__typename"], "name": "Chi"}}}
     assert graph.ask("GET", "/api/v1/crm/contacts?name=Chi&count=exact", token=graph.token)[1]["count"] == 1
+
+
+def test_what_happens_is_told_through_the_planner_with_what_another_process_knows(graph: Nexus) -> None:
+    query = "subscription { crmContactCreated { actor record { name createdByUser { name } } } }"
+    headers = {"authorization": f"Bearer {graph.token}", "content-type": "application/json", "accept": "text/event-stream"}
+    connection = http.client.HTTPConnection("127.0.0.1", graph.port, timeout=PATIENCE)
+    connection.request("POST", "/graphql", json.dumps({"query": query}), headers)
+    said: list[str] = []
+
+    def listen() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            response = connection.getresponse()
+            while line := response.readline():
+                if line.startswith(b"data: {"):
+                    said.append(line.decode().removeprefix("data: "))
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
+
+    def told() -> bool:
+        assert graph.ask("POST", "/api/v1/crm/contacts", {"name": "Told"}, token=graph.token)[0] == 201
+        return bool(said)
+
+    until(told, "a contact is told of")
+    event = json.loads(said[0])["data"]["crmContactCreated"]
+    assert event["record"] == {"name": "Told", "createdByUser": {"name": "Ade"}}
+    if connection.sock is not None:
+        connection.sock.shutdown(socket.SHUT_RDWR)
+    listening.join(PATIENCE)
+
+
+def test_the_limits_hold_for_what_is_planned_over_several(graph: Nexus) -> None:
+    (error,) = ask(graph, "{ authUsers(first: 500) { nodes { leads(first: 500) { nodes { name } } } } }")["errors"]
+
+    assert error["extensions"]["code"] == "LIMIT"
+    assert error["message"].startswith("This may answer too many records")
+
+
+def test_a_browser_gets_the_page_and_a_program_does_not(graph: Nexus) -> None:
+    status, text = graph.text("/graphql", accept="text/html,*/*")
+
+    assert (status, "<title>GraphQL" in text) == (200, True)
+    assert graph.text("/assets/explorer.css")[0] == 200
+    assert ask(graph, "{ __typename }") == {"data": {"__typename": "Query"}}
 
 
 def test_a_process_that_is_killed_takes_only_its_own_with_it(graph: Nexus) -> None:

@@ -4,6 +4,7 @@ answers.py     HTML responses and their security headers
 documents.py   /openapi.json and /problems
 reference.py   /docs
 start.py       /
+explorer.py    /graphql, where a browser opens it
 static/        styles and scripts, served at /assets
 """
 
