@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from nexus.core.entity import Entity
 from nexus.core.service import Service
-from nexus.links import BadLink, checked, links, read
+from nexus.links import BadLink, Exposure, checked, exposures, links, read
 
 GOOD = {"from": "crm.deal", "key": "owner_id", "to": "auth.user", "back": "deals"}
 
@@ -52,6 +54,10 @@ def test_one_link_in_a_file(tmp_path: Path, entities: dict[str, type[Entity]]) -
         ({"key": "id", "one": "name"}, "crm.deal has a field name of its own"),
         ({"back": "email"}, "auth.user has a field email of its own"),
         ({"cardinality": "one"}, "owner_id is not unique, so that many may hold one id"),
+        ({"by": "nick"}, "auth.user has no field nick; it has "),
+        ({"by": "name", "key": "name"}, "name of auth.user is not unique, so that it names no one record"),
+        ({"by": "email"}, "owner_id is ref, and email of auth.user is email"),
+        ({"by": "version"}, "version is int, and no text by which a record can be found"),
     ],
 )
 def test_what_cannot_join_is_refused(tmp_path: Path, entities: dict[str, type[Entity]], change: dict[str, str], why: str) -> None:
@@ -88,3 +94,25 @@ def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:
 def test_a_name_is_given_once(tmp_path: Path, entities: dict[str, type[Entity]]) -> None:
     with pytest.raises(BadLink, match=r"auth\.user has the name deals from crm\.deal\.owner_id → auth\.user already"):
         checked(read(written(tmp_path, GOOD, GOOD | {"from": "crm.lead"})), entities)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"of": "crm.deel.amount"}, "there is no entity crm.deel"),
+        ({"of": "crm.deal.amuont"}, "crm.deal has no field amuont; it has "),
+        ({"of": "crm.deal.id", "internal": True}, "by its id a record is known to all"),
+        ({"of": "crm.deal.amount", "copies": {"name": "name"}}, "amount is no reference to a record of another service"),
+        ({"of": "crm.deal.account_id", "copies": {"name": "name"}}, "account_id is no reference to a record of another service"),
+        ({"of": "crm.deal.owner_id", "copies": {"nick": "name"}}, "auth.user has no field nick"),
+        ({"of": "crm.deal.owner_id", "copies": {"name": "nick"}}, "crm.deal has no field nick"),
+    ],
+)
+def test_what_cannot_be_said_of_a_field_is_refused(entities: dict[str, type[Entity]], given: dict[str, Any], why: str) -> None:
+    exposure = msgspec.convert(given, Exposure)
+
+    assert why in next(exposure.wrong(entities))
+
+
+def test_nothing_wrong_is_said_of_the_services(services: dict[str, Service]) -> None:
+    exposures()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, cast
@@ -20,7 +20,7 @@ from nexus.surfaces.graphql.given import Given, arguments
 from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph, Kind, Member, inner
 from nexus.surfaces.graphql.pages import Pages
-from nexus.surfaces.graphql.plans import NONCE, Gap
+from nexus.surfaces.graphql.plans import GIVEN, NONCE, Gap
 from nexus.surfaces.graphql.questions import question_of
 from nexus.surfaces.graphql.selection import Fields, Selections
 from nexus.surfaces.graphql.sources import Column, Elsewhere, Linked, Many, One, Part, Report, Single, Stub
@@ -30,8 +30,11 @@ from nexus.surfaces.shapes import Field, Shape
 from nexus.surfaces.sql import constant, quoted
 
 Columns = list[tuple[str, str]]
-_IDS: Final = "SELECT id FROM unnest(CAST(:ids AS uuid[])) AS one(id)"
-"""Records of another service as far as they are known: by the ids that are asked for."""
+_NONE: Final[Mapping[str, Field]] = {}
+_KEYS: Final = "SELECT id FROM unnest(CAST(:ids AS text[])) AS one(id)"
+_HEX: Final = "encode(convert_to({}, 'UTF8'), 'hex')"
+_TEXT: Final = "convert_from(decode({}, 'hex'), 'UTF8')"
+"""A text that stands for its record in a gap, so that nothing in it can be taken for the end of one; and back."""
 
 
 @dataclass(slots=True)
@@ -82,13 +85,15 @@ class Compiler:
             case _:
                 raise TypeError(f"{member.name} is no field of a statement")
 
-    def by_ids(self, shape: Shape, fields: Fields, times: int) -> Gap:
-        """A plan that answers records by `ids`: rows of an id and its JSON."""
-        kind, rows = self.graph[names.of_entity(shape)], Rows(self.draft.name("p"), shape, times)
+    def by_ids(self, shape: Shape, fields: Fields, times: int, kind: Kind | None = None) -> Gap:
+        """A plan that answers records by `ids`, as the entity's own type or as another that stands for it: rows of an id and its JSON."""
+        kind, rows = kind or self.graph[names.of_entity(shape)], Rows(self.draft.name("p"), shape, times)
         self.draft.count(times)
+        needs: tuple[str, ...] = ()
         if kind.elsewhere:
             columns = self._record(kind, fields, rows)
-            source = _IDS
+            needs = tuple(name for name in rows.used if name != "id")
+            source = _known(needs)
         else:
             self.draft.need(shape)
             columns = self._record(kind, fields, rows)
@@ -97,13 +102,14 @@ class Compiler:
             source = self._source(rows, shape.table.c.id == sa.any_(ids))
         x = self.draft.name("x")
         text = f"SELECT {rows.name}.id, row_to_json({x}) FROM ({source}) {rows.name} CROSS JOIN LATERAL (SELECT {listed(columns)}) {x}"
-        return Gap(shape, self.draft.finish(text))
+        return Gap(shape, self.draft.finish(text), needs)
 
     def led_by_ids(self, many: Many, member: Member, nodes: list[lib.FieldNode], times: int) -> Gap:
         """A plan that answers what holds each of `ids`: rows of an id and its page."""
         p = self.draft.name("p")
-        led = self._led(many, member, nodes, f"{p}.id", times)
-        return Gap(many.shape, self.draft.finish(f"SELECT {p}.id, {led} FROM ({_IDS}) {p}"))
+        key, ids = (f"{p}.id", _known()) if many.of is None else (_TEXT.format(f"{p}.id"), _KEYS)
+        led = self._led(many, member, nodes, key, times)
+        return Gap(many.shape, self.draft.finish(f"SELECT {p}.id, {led} FROM ({ids}) {p}"))
 
     def _source(self, rows: Rows, *where: sa.ColumnElement[bool]) -> str:
         """The records of a kind that the caller sees, with the columns that are used of them."""
@@ -175,12 +181,19 @@ class Compiler:
                     return "NULL"
                 return self.one(target, member, nodes, rows.use(field), rows.times)
             case Elsewhere(field, target) | Stub(field, target):
-                return "NULL" if self._hidden(rows, field) else self.elsewhere(target, member, nodes, rows.use(field), rows.times)
-            case Linked() as many:
-                gap = partial(Compiler.led_by_ids, many=many, member=member, nodes=nodes, times=rows.times)
-                return self._gap(member, rows.use(rows.shape.fields["id"]), gap)
+                if self._hidden(rows, field):
+                    return "NULL"
+                copies: Mapping[str, Field] = member.source.copies if isinstance(member.source, Stub) else _NONE
+                kept = {name: "NULL" if self._hidden(rows, one) else rows.use(one) for name, one in copies.items()}
+                return self.elsewhere(target, member, nodes, rows.use(field), rows.times, kept)
             case Many() as many:
-                return self._led(many, member, nodes, rows.use(rows.shape.fields["id"]), rows.times)
+                key = many.of or rows.shape.fields["id"]
+                if self._hidden(rows, key):
+                    return "NULL"
+                if not isinstance(many, Linked):
+                    return self._led(many, member, nodes, rows.use(key), rows.times)
+                gap = partial(Compiler.led_by_ids, many=many, member=member, nodes=nodes, times=rows.times)
+                return self._gap(member, rows.use(key) if many.of is None else _HEX.format(rows.use(key)), gap)
             case _:
                 raise TypeError(f"{member.name} is no field of a record")
 
@@ -231,14 +244,16 @@ class Compiler:
             columns.append((key, self._value(f"({value} -> {quoted(part.name)})", member.type, inside, jsonb=True)))
         return columns
 
-    def elsewhere(self, target: Shape, member: Member, nodes: list[lib.FieldNode], id: str, times: int) -> str:
-        """A record of another service: what its id says alone, or a gap that one more statement fills for all of them."""
+    def elsewhere(
+        self, target: Shape, member: Member, nodes: list[lib.FieldNode], id: str, times: int, kept: Mapping[str, str] | None = None
+    ) -> str:
+        """A record of another service: what its id and copies say alone, or a gap that one more statement fills for all of them."""
         kind = self.graph[inner(member.type)]
         fields = self.selections.below(kind.name, nodes)
-        asked = {nodes[0].name.value for nodes in fields.values()}
-        if asked <= {"id", "__typename"}:
-            columns = [(key, id if nodes[0].name.value == "id" else f"{quoted(kind.name)}::text") for key, nodes in fields.items()]
-            return f"CASE WHEN {id} IS NOT NULL THEN {row(columns, self.draft.name('x'))} END"
+        known = {"id": id, "__typename": f"{quoted(kind.name)}::text"} | dict(kept or {})
+        asked = {key: nodes[0].name.value for key, nodes in fields.items()}
+        if known.keys() >= set(asked.values()):
+            return f"CASE WHEN {id} IS NOT NULL THEN {row([(key, known[name]) for key, name in asked.items()], self.draft.name('x'))} END"
         return self._gap(member, id, partial(Compiler.by_ids, shape=target, fields=fields, times=times))
 
     def _gap(self, member: Member, id: str, filling: Callable[[Compiler], Gap]) -> str:
@@ -290,6 +305,13 @@ class Compiler:
             value = f'{r}."{cast(Part, column.source).name}"'
             columns.append((key, self._value(value, column.type, inside, jsonb=False)))
         return f"(SELECT coalesce(json_agg({x}), '[]'::json) FROM (SELECT {listed(columns)} FROM ({text}) {r}) {x})"
+
+
+def _known(needs: Sequence[str] = ()) -> str:
+    """Records of another service as far as they are known: by the ids that are asked for, with what was given along."""
+    given = "".join(f", CAST(:{GIVEN}{name} AS text[])" for name in needs)
+    names = ", ".join(("id", *needs))
+    return f"SELECT {names} FROM unnest(CAST(:ids AS uuid[]){given}) AS one({names})"
 
 
 def word(text: str, kind: Kind) -> str:

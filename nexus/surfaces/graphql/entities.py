@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import graphql as lib
 
 from nexus.core.problem import FieldError, Invalid
+from nexus.surfaces.graphql import names
 from nexus.surfaces.graphql.compiling import Compiler
 from nexus.surfaces.graphql.given import Binder, arguments, several
-from nexus.surfaces.graphql.plans import Disclosed, Gap
+from nexus.surfaces.graphql.plans import GIVEN, Disclosed, Gap
 from nexus.surfaces.shapes import Shape
 
-Keys = list[tuple[str, UUID]]
-"""Types and ids, in the order in which they were asked for."""
+
+class Key(NamedTuple):
+    """A record as a gateway names it."""
+
+    type: str
+    id: UUID
+    given: Mapping[str, Any]
+    """All that it says of it."""
+
+
+Keys = list[Key]
+"""In the order in which they were asked for."""
 
 
 @dataclass(slots=True)
@@ -33,7 +45,7 @@ class ByType:
             shape = cast(Shape, self.compiler.graph[name].source)
             fields = self.compiler.selections.below(name, self.nodes)
             apart = self.compiler.apart()
-            gap = self._made[name] = apart.by_ids(shape, fields, 1)
+            gap = self._made[name] = apart.by_ids(shape, fields, 1, self.compiler.graph[name])
             if apart.draft.sensitive:
                 shown, asked = tuple(dict.fromkeys(apart.draft.sensitive)), lib.print_ast(self.nodes[0])[:2_000]
                 gap.plan.disclosed.append(Disclosed(shape.name, shown, asked))
@@ -55,13 +67,24 @@ def by_type(compiler: Compiler, nodes: list[lib.FieldNode], most: int) -> ByType
     return ByType(compiler, nodes, Binder(read, given, "representations"))
 
 
-def _key(place: int, raw: Any, known: frozenset[str]) -> tuple[str, UUID]:
+def given_for(gap: Gap, keys: Keys) -> dict[str, Any]:
+    """The parameters of a plan: ids, and of each record what the plan needs of it. Invalid (422) where that is no text."""
+    values: dict[str, Any] = {"ids": tuple(key.id for key in keys)}
+    for name in gap.needs:
+        given = [key.given.get(names.camel(name)) for key in keys]
+        if any(one is not None and not isinstance(one, str) for one in given):
+            raise Invalid.of(FieldError(f"representations.{names.camel(name)}", "is text"))
+        values[GIVEN + name] = tuple(given)
+    return values
+
+
+def _key(place: int, raw: Any, known: frozenset[str]) -> Key:
     label = f"representations[{place}]"
     members = cast(dict[str, Any], raw) if isinstance(raw, dict) else {}
     name, id = members.get("__typename"), members.get("id")
     if name not in known:
         raise Invalid.of(FieldError(f"{label}.__typename", "is no type with a key here"))
     try:
-        return str(name), UUID(str(id))
+        return Key(str(name), UUID(str(id)), members)
     except ValueError:
         raise Invalid.of(FieldError(f"{label}.id", "is the id of a record, a UUID")) from None

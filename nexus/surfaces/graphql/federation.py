@@ -7,6 +7,8 @@ from typing import Final
 from nexus.surfaces.graphql.model import Argument, Graph, Kind, Member
 from nexus.surfaces.graphql.sources import Entities, Sdl
 
+PERSONAL: Final = "https://nexus.invalid/personal/v1.0"
+"""What the directive of our own is called by, which says whose fields hold personal data, and of which kind; composed like those of federation."""
 SPECIFICATION: Final = "https://specs.apollo.dev/federation/v2.7"
 IMPORTS: Final = (
     "@key",

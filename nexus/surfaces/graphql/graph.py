@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nexus.core.service import Service
-from nexus.links import links
-from nexus.surfaces.graphql import changes, events, federation, problems, reports
+from nexus.links import exposures, links
+from nexus.surfaces.graphql import changes, events, exposing, federation, problems, reports
 from nexus.surfaces.graphql.model import Graph, Kind
 from nexus.surfaces.graphql.records import Records, shared
 from nexus.surfaces.graphql.values import SCALARS
@@ -33,6 +33,7 @@ def graph_of(services: Sequence[Service], operations: Operations, *, federated: 
         reports.add(graph, service)
         changes.add(graph, records, service, operations)
         events.add(graph, records, service)
+    exposing.expose(records, exposures(), federated=federated)
     if federated:
         federation.add(graph)
     return graph

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NONCE: Final = secrets.token_hex(16)
 """Marks gaps in what the database answers; no data can hold it, because nobody knows it."""
+GIVEN: Final = "given_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Gap:
 
     shape: Shape
     plan: Plan
+    needs: tuple[str, ...] = ()
+    """Fields of another service's record that whoever asks gives along, each a parameter behind GIVEN."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from nexus.surfaces.calling import Caller, Host
 from nexus.surfaces.graphql.compiling import Compiler
 from nexus.surfaces.graphql.documents import Document
 from nexus.surfaces.graphql.draft import Draft
-from nexus.surfaces.graphql.entities import ByType, Keys, by_type
+from nexus.surfaces.graphql.entities import ByType, Keys, by_type, given_for
 from nexus.surfaces.graphql.given import shape_of_value
 from nexus.surfaces.graphql.limits import Limits
 from nexus.surfaces.graphql.model import Graph
@@ -31,7 +31,7 @@ from nexus.surfaces.sql import encode
 _KEPT: Final = 2_000
 _HEAVY: Final = 5_000
 """Records from which on a query goes where reports go, so that no short request stands behind it."""
-_GAP: Final = re.compile(rb'"' + NONCE.encode() + rb':(\d+):([0-9a-f-]{36})"')
+_GAP: Final = re.compile(rb'"' + NONCE.encode() + rb':(\d+):([0-9a-f-]*)"')
 
 
 class Queries:
@@ -135,19 +135,19 @@ class Queries:
         """Records in the order of their keys, null where there is none that the caller sees: one statement for each type."""
         keys: Keys = asked.keys.value(variables)
         wanted: list[tuple[str, Gap]] = []
-        for name in dict.fromkeys(name for name, _ in keys):
+        for name in dict.fromkeys(key.type for key in keys):
             try:
                 wanted.append((name, asked.of(name)))
             except Forbidden as error:
-                errors += [error_of(error, [key, place]) for place, (one, _) in enumerate(keys) if one == name]
-        calls = [(gap.plan, {"ids": tuple(id for one, id in keys if one == name)}) for name, gap in wanted]
+                errors += [error_of(error, [key, place]) for place, one in enumerate(keys) if one.type == name]
+        calls = [(gap.plan, given_for(gap, [one for one in keys if one.type == name])) for name, gap in wanted]
         found: dict[tuple[str, str], bytes] = {}
         if calls:
             results = await self._run(caller, calls, variables, correlation, "fast")
             for (name, gap), result in zip(wanted, results, strict=True):
                 rows = await self.filled([row[1] or b"null" for row in result.rows], gap.plan, caller, variables)
                 found |= {(name, (row[0] or b"").decode()): one for row, one in zip(result.rows, rows, strict=True)}
-        return b"[" + b",".join(found.get((name, str(id)), b"null") for name, id in keys) + b"]"
+        return b"[" + b",".join(found.get((key.type, str(key.id)), b"null") for key in keys) + b"]"
 
     async def records(
         self, caller: Caller, gap: Gap, ids: Iterable[str], variables: Mapping[str, Any], correlation: str

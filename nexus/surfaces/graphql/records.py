@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal, cast
 
 from nexus.core.entity import Entity
 from nexus.core.policy import ROLES
@@ -83,8 +83,8 @@ class Records:
     """Adds the types of a graph's entities; `services` are those whose records it has in full."""
 
     def __init__(self, graph: Graph, services: Collection[str]) -> None:
-        self._graph = graph
-        self._services = services
+        self.graph = self._graph = graph
+        self.services = self._services = services
 
     def add(self, shape: Shape) -> None:
         """The types of one entity, and its fields of the query."""
@@ -117,7 +117,8 @@ class Records:
         for field in shape.fields.values():
             bang = "" if field.nullable or field.name in hidden else "!"
             type_ = shown(self._graph, field) + bang
-            kind.add(Member(name=names.camel(field.name), type=type_, doc=doc_of(field), source=Column(field)))
+            personal = (Directive("personal", {"kind": field.facts.pii}),) if field.facts.pii else ()
+            kind.add(Member(name=names.camel(field.name), type=type_, doc=doc_of(field), source=Column(field), directives=personal))
         for name, field, target in _references(shape):
             source = self._reference(shape, field, target)
             kind.add(Member(name=name, type=names.of_entity(target), doc=doc_of(field) or target.summary, source=source))
@@ -143,6 +144,14 @@ class Records:
             known.add(Member(name="id", type="ID!", source=Column(target.fields["id"])))
         return known
 
+    def external(self, kind: Kind, field: Field) -> str:
+        """A field of another service's record of which this one must know: its name there."""
+        name, shape = names.camel(field.name), cast(Shape, kind.source)
+        if name not in kind.members:
+            type_ = shown(self._graph, field) + ("" if field.nullable or field.name in concealable(shape.entity) else "!")
+            kind.add(Member(name=name, type=type_, source=Column(field), directives=(Directive("external"),)))
+        return name
+
     def lead(self, shapes: Iterable[Shape]) -> None:
         """What refers to a record of the same service, as pages of that record."""
         for shape in shapes:
@@ -159,23 +168,48 @@ class Records:
     def link(self, links: Iterable[Link]) -> None:
         """What joins records of these services to others'. Whoever holds the key answers both sides; the other one need not know."""
         for link in links:
-            holder, target = by_name(link.holder), by_name(link.to)
-            if holder is None or target is None or holder.service not in self._services:
+            holder, targets = by_name(link.holder), [shape for name in link.targets if (shape := by_name(name)) is not None]
+            if holder is None or len(targets) < len(link.targets):
                 continue
-            field, here = holder.fields[link.key], target.service in self._services
-            kind = self.known(target)
-            if not here:
-                kind.directives = (KEY,)
-            if link.one:
-                source = Elsewhere(field, target) if here else Stub(field, target)
-                self._graph[names.of_entity(holder)].add(Member(name=names.camel(link.one), type=names.of_entity(target), source=source))
-            sole = link.cardinality == "one"
-            many = Linked(holder, field, sole) if here else Many(holder, field, sole)
-            if sole:
-                kind.add(Member(name=names.camel(link.back), type=names.of_entity(holder), doc=link.help, source=many))
-                continue
-            member = self._many(holder, names.camel(link.back), link.help, many)
-            kind.add(replace(member, type=member.type.removesuffix("!")))  # who may not read these may read what leads to them
+            here = targets[0].service in self._services
+            if holder.service in self._services:
+                kinds = [self.known(target) for target in targets] if here or not link.among else [self._together(link, targets, "object")]
+                for kind in kinds:
+                    self._joined(link, holder, kind, here)
+            elif here and link.among:
+                together = self._together(link, targets, "interface")
+                for target in targets:
+                    kind = self._graph[names.of_entity(target)]
+                    kind.of = (*kind.of, together.name)
+
+    def _together(self, link: Link, targets: list[Shape], as_: Literal["object", "interface"]) -> Kind:
+        """What several entities of a service are together: their interface there, and one type that stands for all of them elsewhere."""
+        name = names.pascal(link.to.replace(".", "_"))
+        marks = (KEY,) if as_ == "interface" else (KEY, Directive("interfaceObject"))
+        doc, source = f"Any of {', '.join(target.title for target in targets)}.", targets[0]
+        kind = self._graph.add(
+            Kind(name=name, kind=as_, doc=doc, directives=marks, origin=f"{link.to} (link)", source=source, elsewhere=True)
+        )
+        kind.members.setdefault("id", Member(name="id", type="ID!", source=Column(source.fields["id"])))
+        return kind
+
+    def _joined(self, link: Link, holder: Shape, kind: Kind, here: bool) -> None:
+        target, field = cast(Shape, kind.source), holder.fields[link.key]
+        if not here and kind.directives == (KNOWN,):
+            kind.directives = (KEY,)
+        if link.one:
+            source = Elsewhere(field, target) if here else Stub(field, target)
+            self._graph[names.of_entity(holder)].add(Member(name=names.camel(link.one), type=names.of_entity(target), source=source))
+        sole, of = link.cardinality == "one", None if link.by == "id" else target.fields[link.by]
+        many = Linked(holder, field, sole, of) if here else Many(holder, field, sole, of)
+        needs: tuple[Directive, ...] = ()
+        if of is not None and not here:
+            needs = (Directive("requires", {"fields": self.external(kind, of)}),)
+        member = self._many(holder, names.camel(link.back), link.help, many)
+        if sole:
+            member = Member(name=member.name, type=names.of_entity(holder), doc=link.help, source=many)
+        # who may not read these may read what leads to them
+        kind.add(replace(member, type=member.type.removesuffix("!"), directives=needs))
 
     def _many(self, shape: Shape, name: str, doc: str, source: Many) -> Member:
         of = names.of_entity(shape)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from nexus.surfaces.graphql.federation import IMPORTS, SPECIFICATION
+from nexus.surfaces.graphql.federation import IMPORTS, PERSONAL, SPECIFICATION
 from nexus.surfaces.graphql.model import Argument, Directive, Graph, Kind, Member
 
 _OWN = ("_Any", "_Service", "_Entity")
@@ -20,7 +20,9 @@ def sdl(graph: Graph, *, directives: bool = True) -> str:
     parts: list[str] = []
     if directives:
         imports = ", ".join(msgspec.json.encode(name).decode() for name in IMPORTS)
-        parts.append(f'extend schema\n  @link(url: "{SPECIFICATION}", import: [{imports}])')
+        personal = f'@link(url: "{PERSONAL}", import: ["@personal"])\n  @composeDirective(name: "@personal")'
+        parts.append(f'extend schema\n  @link(url: "{SPECIFICATION}", import: [{imports}])\n  {personal}')
+        parts.append("directive @personal(kind: String!) on FIELD_DEFINITION")
     for kind in graph:
         if directives and (kind.name in _OWN):
             continue  # a gateway knows them

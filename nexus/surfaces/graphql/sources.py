@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Literal
 
 from nexus.core.message import Answer
@@ -43,10 +45,12 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Stub:
-    """A record of another service of which this endpoint knows only the id."""
+    """A record of another service of which this endpoint knows the id, and what the record that leads to it keeps a copy of."""
 
     field: Field
     target: Shape
+    copies: Mapping[str, Field] = dataclass_field(default_factory=dict[str, Field])
+    """The columns with the copies, by the names of the fields there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Many:
     by: Field | None = None
     sole: bool = False
     """Whether there is one at most, which is then answered itself."""
+    of: Field | None = None
+    """The field of the record it is asked of that the column holds; None for its id."""
 
 
 @dataclass(frozen=True, slots=True)

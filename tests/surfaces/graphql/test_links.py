@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from nexus.core.ids import uuid7
-from nexus.links import Link
-from nexus.services.auth.entities import User
+from nexus.links import Exposure, Link
+from nexus.services.auth.entities import Team, User
 from nexus.services.crm.entities import Lead
 from nexus.surfaces.graphql.limits import Limits
 from tests.surfaces.graphql.conftest import Graph
@@ -121,3 +121,65 @@ async def test_where_one_holds_the_key_at_most_it_is_answered_itself(graph: Grap
 
     assert data["authUsers"]["nodes"] == [{"name": "Bob", "onlyLead": {"name": "L3"}}, {"name": "Cyd", "onlyLead": None}]
     assert apart["_entities"] == [{"onlyLead": {"name": "L3"}}, {"onlyLead": None}]
+
+
+async def test_a_link_by_another_unique_field_finds_its_records(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_email = Link(holder="crm.lead", key="email", to="auth.user", by="email", back="inquiries")
+    monkeypatch.setattr("nexus.surfaces.graphql.graph.links", lambda: (by_email,))
+    here = graph.within(Limits(depth=13))
+    ann = User(name="Ann", email="ann'o@example.com")
+    bob = User(name="Bob", email="bob@example.com")
+    await graph.tenant.given(ann, bob)
+    await graph.tenant.given(Lead(name="L1", email=ann.email), Lead(name="L2", email="other@example.com"))
+    query = "query ($ids: [ID!]) { authUsers(filter: { id: { in: $ids } }, sort: [NAME_ASC]) { nodes { name inquiries { totalCount nodes { name } } } } }"
+    asked = "query ($given: [_Any!]!) { _entities(representations: $given) { ... on AuthUser { id inquiries { nodes { name } } } } }"
+    given = [{"__typename": "AuthUser", "id": str(one.id), "email": one.email} for one in (ann, bob)]
+
+    data = await here.data(query, ids=[str(ann.id), str(bob.id)])
+    apart = await here.data(asked, "/graphql/crm", given=given)
+    wrong = (await here.post(asked, {"given": [given[0] | {"email": 7}]}, "/graphql/crm")).json()
+
+    found = [("Ann", {"totalCount": 1, "nodes": [{"name": "L1"}]}), ("Bob", {"totalCount": 0, "nodes": []})]
+    assert [(one["name"], one["inquiries"]) for one in data["authUsers"]["nodes"]] == found
+    assert [one["inquiries"]["nodes"] for one in apart["_entities"]] == [[{"name": "L1"}], []]
+    assert wrong["errors"][0]["message"] == "representations.email: is text"
+
+
+async def test_a_copy_is_answered_by_who_keeps_it_for_who_sees_it(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = Exposure(of="crm.lead.owner_id", copies={"name": "company"})
+    monkeypatch.setattr("nexus.surfaces.graphql.graph.exposures", lambda: (copied,))
+    here = graph.within(Limits(depth=12))
+    ann = User(name="Ann", email="ann@example.com")
+    await graph.tenant.given(ann)
+    await graph.tenant.given(Lead(name="L1", company="Ann of Lagos", owner_id=ann.id), Lead(name="L2"))
+    query = "{ crmLeads(sort: [NAME_ASC]) { nodes { owner { id name } } } }"
+
+    with graph.counted() as spent:
+        kept = await here.data(query, "/graphql/crm")
+    whole = await here.data(query)
+
+    assert kept["crmLeads"]["nodes"] == [{"owner": {"id": str(ann.id), "name": "Ann of Lagos"}}, {"owner": None}]
+    assert spent.statements == 1
+    assert whole["crmLeads"]["nodes"][0] == {"owner": {"id": str(ann.id), "name": "Ann"}}  # where both are one, the record itself
+
+
+async def test_what_may_be_of_several_entities_leads_back_from_each(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = Link(holder="crm.lead", key="owner_id", to="auth.party", among=("auth.user", "auth.team"), back="charges")
+    monkeypatch.setattr("nexus.surfaces.graphql.graph.links", lambda: (several,))
+    here = graph.within(Limits(depth=11))
+    ann, _ = await people(graph)
+    team = Team(name="Sales", key="sales")
+    await graph.tenant.given(team)
+    given = [{"__typename": "AuthParty", "id": str(id)} for id in (ann, team.id)]
+
+    data = await here.data(
+        "query ($id: ID!) { authUser(id: $id) { charges { totalCount } } authTeams { nodes { charges { totalCount } } } }", id=str(ann)
+    )
+    apart = await here.data(
+        "query ($given: [_Any!]!) { _entities(representations: $given) { ... on AuthParty { id charges { totalCount } } } }",
+        "/graphql/crm",
+        given=given,
+    )
+
+    assert data == {"authUser": {"charges": {"totalCount": 2}}, "authTeams": {"nodes": [{"charges": {"totalCount": 0}}]}}
+    assert [one["charges"]["totalCount"] for one in apart["_entities"]] == [2, 0]
