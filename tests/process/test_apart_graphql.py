@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import threading
 from typing import Any
 
@@ -97,11 +96,8 @@ def test_what_happens_is_told_through_the_planner_with_what_another_process_know
     said: list[str] = []
 
     def listen() -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            response = connection.getresponse()
-            while line := response.readline():
-                if line.startswith(b"data: {"):
-                    said.append(line.decode().removeprefix("data: "))
+        with contextlib.closing(connection), connection.getresponse() as response:
+            said.append(next(line.decode().removeprefix("data: ") for line in response if line.startswith(b"data: {")))
 
     listening = threading.Thread(target=listen, daemon=True)
     listening.start()
@@ -113,8 +109,6 @@ def test_what_happens_is_told_through_the_planner_with_what_another_process_know
     until(told, "a contact is told of")
     event = json.loads(said[0])["data"]["crmContactCreated"]
     assert event["record"] == {"name": "Told", "createdByUser": {"name": "Ade"}}
-    if connection.sock is not None:
-        connection.sock.shutdown(socket.SHUT_RDWR)
     listening.join(PATIENCE)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import parse_qsl
 
@@ -25,6 +26,7 @@ from nexus.surfaces.rest.message import Response
 if TYPE_CHECKING:
     from nexus.surfaces.graphql.listening import Listening
     from nexus.surfaces.graphql.persisted import Persisted
+    from nexus.surfaces.graphql.refusals import Refused
     from nexus.surfaces.graphql.service import Answered, Asked, Endpoint
 
 __all__ = ["Raw", "Web"]
@@ -96,6 +98,9 @@ class Parts:
 class Web:
     """The pages `/graphql` and `/graphql/*`. An endpoint is made when it is first asked, so that nobody else waits for it."""
 
+    _door: ModuleType
+    """`service`, once an endpoint is there: what it takes is not loaded before, and not looked up again for each request."""
+
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._endpoints: dict[str, Endpoint] = {}
@@ -115,14 +120,15 @@ class Web:
         return found
 
     def _made(self, name: str) -> Endpoint:
+        from nexus.surfaces.graphql import service
         from nexus.surfaces.graphql.persisted import Persisted, read_list
-        from nexus.surfaces.graphql.service import Endpoint
 
+        self._door = service
         parts, limits = self._parts, self._parts.limits
         if self._persisted is None:
             self._persisted = Persisted(read_list(limits.listed) if limits.listed else {}, only=limits.only_listed)
         services = [parts.services[name]] if name else list(parts.services.values())
-        return Endpoint(services, parts.operations, parts.host, parts.gate, limits, federated=bool(name), live=parts.live)
+        return service.Endpoint(services, parts.operations, parts.host, parts.gate, limits, federated=bool(name), live=parts.live)
 
     async def __call__(self, raw: Raw) -> Response:
         """Answer a request."""
@@ -154,16 +160,13 @@ class Web:
         reads: bool = False,
     ) -> bytes | Listening:
         """A request that came over a stream: a response, or a subscription. Raises the Problem that refuses it."""
-        from nexus.surfaces.graphql.refusals import Refused
-        from nexus.surfaces.graphql.service import refusal
-
         endpoint = await self.endpoint(name)
         try:
             asked, _ = self._asked(payload, None, correlation)
             listening = await endpoint.listen(caller, asked, renew)
             return listening if listening is not None else (await endpoint.answer(caller, asked, reads=reads)).body
-        except Refused as refused:
-            return refusal(refused).body
+        except self._door.Refused as refused:
+            return self._refusal(refused).body
 
     def errors(self, error: Problem) -> list[dict[str, Any]]:
         """A refusal as errors."""
@@ -183,9 +186,6 @@ class Web:
         return Response(200, b"", headers, stream=_once(found) if isinstance(found, bytes) else _told(found, self._parts.heartbeat))
 
     async def _answer(self, raw: Raw) -> Answered:
-        from nexus.surfaces.graphql.refusals import Refused
-        from nexus.surfaces.graphql.service import refusal
-
         if raw.method not in ("GET", "HEAD", "POST"):
             raise BadMethod(method=raw.method, allowed="GET, HEAD, POST")
         caller = await self._parts.authenticate(raw.token())
@@ -194,22 +194,24 @@ class Web:
         try:
             asked, extensions = self._asked(given, raw.headers.get(b"idempotency-key"), raw.correlation)
             answered = await endpoint.answer(caller, asked, reads=raw.method != "POST")
-        except Refused as refused:
-            return refusal(refused)
+        except self._door.Refused as refused:
+            return self._refusal(refused)
         assert self._persisted is not None, "an endpoint is there"
         if answered.understood:
             self._persisted.keep(asked.query, extensions)
         return answered
 
-    def _asked(self, given: Mapping[str, Any], key: bytes | None, correlation: str) -> tuple[Asked, Mapping[str, Any]]:
-        from nexus.surfaces.graphql.service import Asked
+    def _refusal(self, refused: Refused) -> Answered:
+        answered: Answered = self._door.refusal(refused)
+        return answered
 
+    def _asked(self, given: Mapping[str, Any], key: bytes | None, correlation: str) -> tuple[Asked, Mapping[str, Any]]:
         for name, value in given.items():
             if value is not None and (known := _MEMBERS.get(name)) is not None and not isinstance(value, known[0]):
                 raise Malformed(reason=f"{name}: is {known[1]}.")
         extensions: Mapping[str, Any] = given.get("extensions") or {}
         assert self._persisted is not None, "an endpoint is there"
-        asked = Asked(
+        asked = self._door.Asked(
             query=self._persisted.text(given.get("query"), given.get("documentId"), extensions),
             operation=given.get("operationName") or None,
             variables=given.get("variables") or {},
