@@ -1,4 +1,4 @@
-"""What lines come to: each is rounded in its currency, so that deal, quote and whatever follows from them agree to the cent."""
+"""What lines come to, by the arithmetic that every document shares, so that deal, quote and whatever follows from them agree to the cent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from nexus.core import FieldError, Invalid, amount
-from nexus.core.money import rounded
+from nexus.pricing import Discount, Line, Unpriceable, price
 from nexus.services.crm.terms import DealLine
 
 
@@ -21,11 +21,15 @@ class Totals(NamedTuple):
 
 def totals(lines: Iterable[DealLine], currency: str) -> Totals:
     """The totals of some lines. Invalid (422) where the currency is unknown, or the total less than nothing or too large."""
-    subtotal = total = amount(Decimal(0), currency, "currency")
-    for line in lines:
-        gross = rounded(line.quantity * line.unit_price, currency)
-        subtotal += gross
-        total += gross - rounded(gross * line.discount_percent / 100, currency)
-    if total < 0:
-        raise Invalid.of(FieldError("lines", f"come to {total}, less than nothing"))
-    return Totals(amount(subtotal, currency, "lines"), subtotal - total, amount(total, currency, "lines"))
+    amount(Decimal(0), currency, "currency")
+    try:
+        priced = price([_priced(line) for line in lines], currency)
+    except Unpriceable as refusal:
+        raise Invalid.of(FieldError(refusal.field, refusal.message)) from None
+    if priced.total < 0:
+        raise Invalid.of(FieldError("lines", f"come to {priced.total}, less than nothing"))
+    return Totals(amount(priced.listed, currency, "lines"), priced.discount, amount(priced.total, currency, "lines"))
+
+
+def _priced(line: DealLine) -> Line:
+    return Line(quantity=line.quantity, unit_price=line.unit_price, discount=Discount(percent=line.discount_percent))
