@@ -119,7 +119,7 @@ async def test_a_long_query_on_the_slow_lane_holds_nobody_up(db: Postgres) -> No
     assert (await db.run(None, (ONE, [b"free again"]), lane="slow"))[0].rows == [(b"free again",)]
 
 
-@pytest.mark.parametrize("settings", [Settings(depth=1, patience=0.05)])
+@pytest.mark.parametrize("settings", [Settings(depth=1, patience=0.5)])
 async def test_callers_wait_for_room_but_not_for_ever(db: Postgres, ours: str, owner: Owner) -> None:
     async with owner.transaction():
         await owner.execute(f"select 1 from {ours}.contact where id = 1 for update".encode())

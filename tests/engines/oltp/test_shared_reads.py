@@ -132,7 +132,9 @@ async def test_a_changed_table_is_read_anew(db: Postgres, ours: str, owner: Owne
     everything = (Statement("select * from {s}.contact where id = $1"), [b"1"])
     await asyncio.gather(*(db.read(ours, everything) for _ in range(3)))
     await owner.execute(f"alter table {ours}.contact add column seen int default 7".encode())
-
-    done = await asyncio.gather(*(db.read(ours, everything) for _ in range(3)))
+    try:
+        done = await asyncio.gather(*(db.read(ours, everything) for _ in range(3)))
+    finally:
+        await owner.execute(f"alter table {ours}.contact drop column seen".encode())
 
     assert {one.rows[0][-1] for one in done} == {b"7"}
