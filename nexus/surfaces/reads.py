@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -26,6 +26,8 @@ MAX_LIMIT = 500
 COUNT_CAP = 10_000
 _KEY = re.compile(r"^[kn]\d$")
 
+Pairs = list[tuple[str, str]]
+"""A query string, decoded."""
 Expand = tuple[tuple[str, tuple[str, ...]], ...]
 """Relations to show in full, each with those of its own: (("account", ("parent_account",)),)."""
 
@@ -114,8 +116,17 @@ class ListRequest:
         """What a statement's parameters are called in the request."""
         return [self.filter.given.get(name, "cursor" if _KEY.match(name) else "") for name in names]
 
+    def behind(self, cursor: str) -> ListRequest:
+        """The same list after a cursor. Malformed (400) where that is none of this list."""
+        after = decode_cursor(cursor, self.sort)
+        values = dict(self.values)
+        for position, value in enumerate(after):
+            values[f"k{position}"] = value
+            values[f"n{position}"] = value is None
+        return replace(self, key=("behind", self.key), values=values, after=after)
 
-def list_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> ListRequest:
+
+def list_request(shape: Shape, rights: Rights, pairs: Pairs) -> ListRequest:
     """Read the query string of a list. Invalid (422) names the parameter that does not fit."""
     given = once(pairs, RESERVED)
     hidden = rights.hidden(shape.entity)
@@ -128,18 +139,15 @@ def list_request(shape: Shape, rights: Rights, pairs: list[tuple[str, str]]) -> 
     _one_of("archived", archived, ("false", "true", "any"))
     if "q" in given and not shape.searchable:
         raise Invalid.of(FieldError("q", f"{shape.name} has no field that text search reads"))
-    behind = decode_cursor(given["cursor"], sort) if "cursor" in given else None
     values = dict(found.values)
     if "q" in given:
         values["q"] = prefix_query(given["q"])
-    for position, value in enumerate(behind or ()):
-        values[f"k{position}"] = value
-        values[f"n{position}"] = value is None
-    key = (shape.name, rights.key, repr(found.key), sort, fields, expand, limit, count, archived, "q" in given, behind is not None)
-    return ListRequest(key, found, values, sort, fields, expand, limit, count, archived, "q" in given, behind)
+    key = (shape.name, rights.key, repr(found.key), sort, fields, expand, limit, count, archived, "q" in given)
+    wanted = ListRequest(key, found, values, sort, fields, expand, limit, count, archived, "q" in given, None)
+    return wanted.behind(given["cursor"]) if "cursor" in given else wanted
 
 
-def once(pairs: list[tuple[str, str]], names: Container[str]) -> dict[str, str]:
+def once(pairs: Pairs, names: Container[str]) -> dict[str, str]:
     """The parameters of these names. Malformed (400) where one is given twice; conditions may be, and then all of them must hold."""
     given: dict[str, str] = {}
     for name, value in pairs:
@@ -210,7 +218,9 @@ def _expandable(shape: Shape, rights: Rights, name: str, path: str) -> Shape:
 
 
 def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compiled:
-    """One page: the rows as a JSON array, whether more follow, the keys of the last row, and the count if it was asked for."""
+    """One page and the row behind it: all of them as a JSON array, how many they are, each key of the page's last row as text, and the count
+    if it was asked for. Every row is touched once: `Page` takes the last one off where it is one too many.
+    """
     table = shape.table
     where = [*seen(shape.entity, table, rights), *request.filter.conditions(table), *_standing(shape, rights, request)]
     keys = [sa.cast(sortable(shape, table, rights, name)[0], sa.Text()).label(f"_k{n}") for n, (name, _) in enumerate(request.sort)]
@@ -219,17 +229,38 @@ def list_statement(shape: Shape, rights: Rights, request: ListRequest) -> Compil
         .where(*where, *(after(shape, table, rights, request.sort) if request.after is not None else ()))
         .order_by(*ordering(shape, table, rights, request.sort))
         .limit(constant(str(request.limit + 1)))
-        .cte("page")
+        .subquery("page")
     )
-    shown = sa.select(*[column for column in page.c if not column.name.startswith("_k")]).limit(constant(str(request.limit)))
-    rows = shown.subquery("x")
-    body = sa.select(sa.func.coalesce(sa.func.json_agg(constant("x")), constant("'[]'::json"))).select_from(rows)
-    last = sa.select(sa.func.json_build_array(*[page.c[key.name] for key in keys])).offset(constant(str(request.limit - 1)))
-    more = sa.select(sa.func.count() > constant(str(request.limit))).select_from(page)
-    columns: list[Any] = [body.scalar_subquery(), more.scalar_subquery(), last.limit(constant("1")).scalar_subquery()]
-    if request.count != "none":
-        columns.append(_count(table, where, request).scalar_subquery())
-    return compiled(sa.select(*columns))
+    shown = sa.select(*[constant(column.name) for column in page.c if not column.name.startswith("_k")]).lateral("x")
+    last = [constant(f"(array_agg(page.{key.name}))[{request.limit}]") for key in keys]
+    counted = [_count(table, where, request).scalar_subquery()] if request.count != "none" else []
+    return compiled(sa.select(sa.func.json_agg(constant("x")), sa.func.count(), *last, *counted).select_from(page, shown))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the statement of a list has answered."""
+
+    items: bytes
+    cursor: bytes | None
+    """Of the page behind it, if there is one."""
+    found: int | None
+    """How many there are, as far as they were counted."""
+
+    @classmethod
+    def of(cls, row: Sequence[bytes | None], request: ListRequest) -> Page:
+        """Read its one row."""
+        items, rows, *rest = row
+        keys, counted = rest[: len(request.sort)], rest[len(request.sort) :]
+        found = int(counted[0] or b"0") if counted else None
+        if items is None:
+            return cls(b"[]", None, found)
+        if int(rows or b"0") <= request.limit:
+            return cls(items, None, found)
+        # the database writes each row on a line of its own, and JSON has no line breaks within a value
+        kept = items[: items.rindex(b"\n")].rstrip(b", ") + b"]"
+        texts = [None if key is None else key.decode() for key in keys]
+        return cls(kept, encode_cursor(msgspec.json.encode(texts), request.sort), found)
 
 
 def projected(shape: Shape, rights: Rights, request: ListRequest) -> sa.Select[Any]:

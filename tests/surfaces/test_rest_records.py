@@ -76,6 +76,32 @@ async def test_delete_archives_and_restore_brings_back(tenant: Harness) -> None:
     assert len((await tenant.api("GET", TEAMS)).json()["items"]) == 1
 
 
+async def test_a_page_ends_where_it_should_whatever_its_records_say(tenant: Harness) -> None:
+    hostile = ['a\n {"b', "}, \n {", '"]\n', "\\n", "\u2028\r\n"]
+    await tenant.given(*[Team(name=name, key=f"team-{n}") for n, name in enumerate(hostile)])
+    for limit in (1, 2, 3, 4, 5, 6):
+        seen: list[str] = []
+        cursor = ""
+        while True:
+            page = (await tenant.api("GET", f"{TEAMS}?limit={limit}&sort=key{cursor}")).json()
+            assert len(page["items"]) == min(limit, len(hostile) - len(seen))
+            seen += [item["name"] for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        assert seen == hostile
+
+
+async def test_what_is_asked_twice_is_refused_also_of_a_cursor(tenant: Harness) -> None:
+    await tenant.given(*[Team(name="A", key=f"team-{n}") for n in range(3)])
+    cursor = (await tenant.api("GET", f"{TEAMS}?limit=1")).json()["next_cursor"]
+
+    answer = await tenant.api("GET", f"{TEAMS}?limit=1&cursor={cursor}&cursor={cursor}")
+
+    assert answer.status == 400
+    assert "cursor" in answer.json()["detail"]
+
+
 async def test_pages_follow_one_another_without_gap_or_overlap(tenant: Harness) -> None:
     await tenant.given(*[Team(name=f"Team {n % 3}", key=f"team-{n:02}") for n in range(11)])
     for sort in ("-id", "id", "name", "-name,key", "created_at"):

@@ -19,8 +19,9 @@ from nexus.surfaces.reads import (
     COUNT_CAP,
     Expand,
     ListRequest,
+    Page,
+    Pairs,
     disclosed,
-    encode_cursor,
     expansion,
     list_request,
     list_statement,
@@ -57,6 +58,7 @@ class Records:
         self.shape = shape_of(entity)
         self.wire = wire_of(entity)
         self._lists: dict[Any, Compiled] = {}
+        self._asked: dict[Any, ListRequest] = {}
         self.location = f"/api/v1/{self.shape.service}/{self.shape.path}"
 
     def rights(self, request: Request, verb: str) -> Rights:
@@ -137,21 +139,34 @@ class Records:
     async def list(self, request: Request) -> Response:
         """One page: `{"items": […], "next_cursor": …}`."""
         rights = self.rights(request, "read")
-        wanted = list_request(self.shape, rights, request.pairs())
-        page = self.page(rights, wanted)
-        call = page.call({**wanted.values, **request.caller.values()})
+        wanted = self._wanted(rights, request.pairs())
+        one = self.page(rights, wanted)
+        call = one.call({**wanted.values, **request.caller.values()})
         told = self._disclosed(request, disclosed(self.shape, rights, wanted.fields, wanted.expand), None)
-        result = await self._read(request.caller, call, told, wanted.given_as(page.names))
-        items, more, keys, *counted = result.rows[0]
-        parts = [b'{"items":', items or b"[]", b',"next_cursor":']
-        parts.append(b'"' + encode_cursor(keys or b"[]", wanted.sort) + b'"' if more == b"t" else b"null")
-        if counted:
-            found = int(counted[0] or b"0")
-            whole = wanted.count == "exact" or found <= COUNT_CAP
-            parts.append(b',"count":%d,"count_is":"%b"' % (found if whole else COUNT_CAP, b"exact" if whole else b"at_least"))
+        result = await self._read(request.caller, call, told, wanted.given_as(one.names))
+        page = Page.of(result.rows[0], wanted)
+        parts = [b'{"items":', page.items, b',"next_cursor":']
+        parts.append(b"null" if page.cursor is None else b'"' + page.cursor + b'"')
+        if page.found is not None:
+            whole = wanted.count == "exact" or page.found <= COUNT_CAP
+            parts.append(b',"count":%d,"count_is":"%b"' % (page.found if whole else COUNT_CAP, b"exact" if whole else b"at_least"))
         parts.append(b"}")
         body = b"".join(parts)
         return Response(200, body, [JSON, tag_of(body)])
+
+    def _wanted(self, rights: Rights, pairs: Pairs) -> ListRequest:
+        """What a list asks for: pages of one list differ by their cursors alone, the rest is read once."""
+        cursors = [value for name, value in pairs if name == "cursor"]
+        if len(cursors) > 1:
+            return list_request(self.shape, rights, pairs)  # which refuses it
+        key = (rights.key, *(pair for pair in pairs if pair[0] != "cursor"))
+        wanted = self._asked.get(key)
+        if wanted is None:
+            wanted = list_request(self.shape, rights, [pair for pair in pairs if pair[0] != "cursor"])
+            if len(self._asked) >= KEPT_STATEMENTS:
+                self._asked.clear()
+            self._asked[key] = wanted
+        return wanted.behind(cursors[0]) if cursors else wanted
 
     def page(self, rights: Rights, wanted: ListRequest) -> Compiled:
         """The compiled statement of a list's shape."""
