@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.counts import Count, counts
 from bench.ground import Ground
+from bench.hops import Hops
 from bench.jobs import JOBS, Job, Requests
 from bench.limit import Limit, Pgbench, script_of
 from bench.live import Live
@@ -58,6 +59,9 @@ class Run:
             found += await unary(
                 self.nexus, self.ground, contacts=self.size.contacts, rounds=self.options.rounds, seconds=self.options.seconds
             )
+        if not self.options.only or "hops" in self.options.only.split(","):
+            hops = Hops(self.nexus, self.ground, self.requests, rounds=self.options.rounds, seconds=self.options.seconds)
+            found += await hops.run()
         if not self.options.only:
             found += await Others(self.nexus, self.ground, self.options.quick).run()
         if not self.options.only or "live" in self.options.only.split(","):
