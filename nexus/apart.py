@@ -31,6 +31,7 @@ from nexus.runtime.databases import passwords
 from nexus.runtime.identity import Identity
 from nexus.runtime.operator import keep_operator_key
 from nexus.runtime.rpc import PortTaken
+from nexus.runtime.rpc import ports as rpc_ports
 
 GATEWAY: Final = "gateway"
 RELAY: Final = "relay"
@@ -171,17 +172,18 @@ async def serve_apart(settings: Settings, say: Callable[[Ready], None], log: Cal
         ports = {name: held.enter_context(_reserved(settings.host, 0)) for name in names}
         ports[GATEWAY] = held.enter_context(_reserved(settings.host, settings.port))
         calls, rpcs = ({name: held.enter_context(_reserved(settings.host, 0)) for name in service_names()} for _ in range(2))
-        url = f"http://{settings.host}:{ports[GATEWAY]}"
+        rpcs[GATEWAY] = _one_of(held, settings.host, rpc_ports(settings, ports[GATEWAY]))
+        url, grpc = f"http://{settings.host}:{ports[GATEWAY]}", f"{settings.host}:{rpcs[GATEWAY]}"
         async with engines(settings, CONNECTIONS) as database:
             made, findings = await _prepared(msgspec.structs.replace(settings, database_url=database))
             parts = plan(settings, database, ports, calls, rpcs)
             async with certified(settings, parts) as identity:
                 keepers = [Keeper(part, log, None if identity is None else identity.client) for part in parts]
-                running_at(url, "")
+                running_at(url, grpc)
 
                 def ready() -> None:
                     key = settings.key_file.read_text().strip() if made else None
-                    say(Ready(url, "", time.monotonic() - began, True, settings.key_file, key, findings))
+                    say(Ready(url, grpc, time.monotonic() - began, True, settings.key_file, key, findings))
 
                 async with _ended_by_signal(keepers) as signalled:
                     await _keep(keepers, ready, signalled)
@@ -232,6 +234,7 @@ def plan(settings: Settings, database: str, ports: dict[str, int], calls: dict[s
         "operator_key": str(settings.key_file),
         "public_url": settings.public_url or urls[GATEWAY],
         "services": behind,
+        "grpc_services": ",".join(f"{name}={settings.host}:{port}" for name, port in rpcs.items() if name != GATEWAY),
         "calls": ",".join(f"{name}={settings.host}:{port}" for name, port in calls.items()),
         "prepare": "false",
     }
@@ -281,6 +284,14 @@ def _reserved(host: str, port: int) -> Generator[int]:
             raise PortTaken(f"Port {port} of {host} cannot be used: {error.strerror}. Set NEXUS_PORT to another.") from None
         found: int = place.getsockname()[1]
         yield found
+
+
+def _one_of(held: contextlib.ExitStack, host: str, ports: Sequence[int]) -> int:
+    """The first of these ports that can be had, reserved."""
+    for port in ports[:-1]:
+        with contextlib.suppress(PortTaken):
+            return held.enter_context(_reserved(host, port))
+    return held.enter_context(_reserved(host, ports[-1]))
 
 
 @asynccontextmanager

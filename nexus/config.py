@@ -17,6 +17,16 @@ class BadSettings(Exception):
     """A setting is unknown or has a value that it cannot have; the message names it."""
 
 
+def _places(setting: str, said: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in filter(None, (one.strip() for one in said.split(","))):
+        name, _, address = part.partition("=")
+        if not name.isidentifier() or not address.rpartition(":")[2].isdigit() or "/" in address:
+            raise BadSettings(f"{setting} takes name=host:port, separated by commas; {part!r} is not that")
+        found[name] = address
+    return found
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. The variable of `body_limit` is `NEXUS_BODY_LIMIT`."""
 
@@ -42,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where callers reach this installation, as answers name it; by default the address it serves on."""
     services: str = ""
     """Where services run in processes of their own, as name=url, separated by commas; `control` is the control plane."""
+    grpc_services: str = ""
+    """Where services answer gRPC, for a gateway that hands calls on to them, as name=host:port, separated by commas."""
     calls: str = ""
     """Where services answer calls of other services, as name=host:port, separated by commas."""
     call_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
@@ -144,13 +156,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def callees(self) -> dict[str, str]:
         """Where services answer calls, as host:port by their names. BadSettings where the setting cannot be read."""
-        found: dict[str, str] = {}
-        for part in filter(None, (one.strip() for one in self.calls.split(","))):
-            name, _, address = part.partition("=")
-            if not name.isidentifier() or not address.rpartition(":")[2].isdigit() or "/" in address:
-                raise BadSettings(f"NEXUS_CALLS takes name=host:port, separated by commas; {part!r} is not that")
-            found[name] = address
-        return found
+        return _places("NEXUS_CALLS", self.calls)
+
+    def grpc_addresses(self) -> dict[str, str]:
+        """Where services answer gRPC, as host:port by their names. BadSettings where the setting cannot be read."""
+        return _places("NEXUS_GRPC_SERVICES", self.grpc_services)
 
     def extra_cells(self) -> dict[str, str]:
         """The further cells' URLs by their names. BadSettings where the setting cannot be read."""

@@ -14,9 +14,11 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import uvicorn
@@ -47,6 +49,7 @@ from nexus.surfaces.rest import Rest
 from nexus.targets import EVERY, TARGETS, Target, pages, sockets, target_of
 
 if TYPE_CHECKING:
+    from nexus.gateway.rpc import Door
     from nexus.surfaces.grpc.server import Server
 
 
@@ -235,9 +238,11 @@ async def _serve(settings: Settings, say: Callable[[Ready], None], target: str, 
                 await serve_federation(msgspec.structs.replace(settings, port=int(url.rpartition(":")[2])), ready, identity)
                 return
             if what.routes:
-                async with _routing(settings, traces, identity) as (app, front, tunnel):
+                async with _routing(settings, traces, identity) as (app, front, tunnel), _door(settings, url) as door:
                     config = configuration(settings, app, tunnel=tunnel)
-                    await _Server(config, ready, front.retired(settings.drain_seconds), app.go_away).serve(sockets=[listening])
+                    drain = front.retired(settings.drain_seconds, None if door is None else door.retire)
+                    told = partial(ready, "" if door is None else door.address)
+                    await _Server(config, told, drain, app.go_away).serve(sockets=[listening])
                 return
             async with node_of(settings, what, traces) as (node, findings):
                 # who answers no operator puts no key in force
@@ -290,6 +295,18 @@ async def _routing(settings: Settings, traces: Tracing, identity: Identity | Non
             yield App(None, None, mounted, body_limit=settings.body_limit, layers=layers), front, tunnel_to(gateway)
     finally:
         gateway.close()
+
+
+@asynccontextmanager
+async def _door(settings: Settings, url: str) -> AsyncGenerator[Door | None]:
+    """Where a gateway takes calls over gRPC; None where it knows nobody to hand them on to."""
+    if not settings.grpc_services:
+        yield None
+        return
+    from nexus.gateway.rpc import door_of  # the library takes its time and memory
+
+    async with door_of(settings, urlsplit(url).port or 0) as door:
+        yield door
 
 
 @asynccontextmanager

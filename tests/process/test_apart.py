@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from pathlib import Path
+
+import grpc
+import pytest
 
 from tests.process.conftest import PATIENCE, Nexus, alive, below, until
 
@@ -38,6 +42,26 @@ def test_one_address_answers_what_each_process_does(apart: Nexus) -> None:
     assert apart.ask("GET", "/api/v1/nothing/here", token=key)[0] == 404
     assert apart.ask("GET", "/api/v1/crm/leads")[0] == 401
     assert (apart.folder / "data" / "apart" / "crm").stat().st_mode & 0o077 == 0
+
+
+def test_grpc_goes_through_the_gateway_too(apart: Nexus) -> None:
+    where = json.loads((apart.folder / "data" / "running.json").read_text())["grpc"]
+    owner = [("authorization", f"Bearer {apart.token}")]
+
+    with grpc.insecure_channel(where) as channel:
+        pages = [
+            channel.unary_unary(f"/nexus.{method}/List")(b"", metadata=owner, timeout=PATIENCE)
+            for method in ("crm.v1.Leads", "auth.v1.Users")
+        ]
+        with pytest.raises(grpc.RpcError) as nobody:
+            channel.unary_unary("/nexus.crm.v1.Leads/List")(b"", timeout=PATIENCE)
+        events = channel.unary_stream("/nexus.v1.Events/Subscribe")(b"\x0a\x0bnexus.crm.>", metadata=owner, timeout=PATIENCE)
+        assert next(events), "where it begins"
+        events.cancel()
+
+    assert where in apart.said.replace("\n", "")
+    assert b"Ade" in pages[1]
+    assert nobody.value.code() is grpc.StatusCode.UNAUTHENTICATED  # type: ignore[attr-defined]
 
 
 def test_a_second_one_says_that_one_is_running(apart: Nexus) -> None:

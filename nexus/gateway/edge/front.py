@@ -28,11 +28,13 @@ class Front:
 
         return respond
 
-    def retired(self, seconds: float) -> Callable[[], float]:
-        """What begins the end, and says for how many seconds requests are still taken."""
+    def retired(self, seconds: float, door: Callable[[], None] | None = None) -> Callable[[], float]:
+        """What begins the end, also of what else it has a door for, and says for how many seconds requests are still taken."""
 
         def retire() -> float:
             self.draining = True
+            if door is not None:
+                door()
             return seconds
 
         return retire
