@@ -87,6 +87,11 @@ class Pair:
     async def users(self, email: str) -> int:
         return int((await self.nexus.rows(f"SELECT count(*) FROM {self.schema}.auth_user WHERE email = %s", email))[0][0])
 
+    async def waiting(self) -> int:
+        """How many statements wait for a lock of the users."""
+        query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+        return int((await self.nexus.rows(query, f"{self.schema}.auth_user"))[0][0])
+
     async def told(self, user: UUID) -> list[dict[str, Any]]:
         """The audit entries of its invitation, not yet moved."""
         query = "SELECT audit::json FROM nexus_cell.journal WHERE audit LIKE %s AND audit::json ->> 'command' = 'auth.user:invite'"

@@ -141,12 +141,6 @@ async def test_side_by_side_each_call_is_answered_with_its_own(pair: Pair) -> No
     assert [await pair.users(email) for email in emails] == [1] * len(emails)
 
 
-async def waiting(pair: Pair) -> int:
-    """How many statements wait for a lock of the users."""
-    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
-    return int((await pair.nexus.rows(query, f"{pair.schema}.auth_user"))[0][0])
-
-
 @pytest.mark.parametrize("wired", ["in process", "over gRPC"])
 async def test_who_takes_too_long_is_named_and_given_up(business: Pair, services: dict[str, Service], rule: list[Rule], wired: str) -> None:
     own = Pair(business.nexus, business.crm, business.auth, business.token, business.tenant)
@@ -164,7 +158,7 @@ async def test_who_takes_too_long_is_named_and_given_up(business: Pair, services
                 await own.crm.run(caller, Probe(email=email))
 
             async with asyncio.timeout(60):
-                while await waiting(own):
+                while await own.waiting():
                     await asyncio.sleep(0.02)
             await blocker.rollback()
     assert (slow.value.status, slow.value.facts["service"]) == (504, "auth")

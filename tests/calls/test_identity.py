@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import ssl
 import stat
 from pathlib import Path
+from uuid import uuid4
 
 import grpc
 import httpx
+import psycopg
 import pytest
 from cryptography import x509
 
@@ -53,6 +56,47 @@ async def test_a_peer_without_a_certificate_of_the_authority_is_refused(
                 await channel.unary_unary(METHOD)(b"{}", timeout=30)
         assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
     assert await own.users("somebody-else@example.com") == 0
+
+
+async def test_calls_go_on_while_certificates_are_renewed(
+    business: Pair, services: dict[str, Service], rule: list[Rule], tmp_path: Path
+) -> None:
+    own = Pair(business.nexus, business.crm, business.auth, business.token, business.tenant)
+    emails = [f"{uuid4().hex}@example.com" for _ in range(3)]
+    async with apart(own, services, tmp_path, 60.0), asyncio.timeout(120):
+        await own.probe(emails[0])
+        before = await shown_to_calls(own)
+        async with await psycopg.AsyncConnection.connect(own.nexus.cells.control.owner_url) as blocker:
+            await blocker.execute(f"LOCK TABLE {own.schema}.auth_user IN ACCESS EXCLUSIVE MODE".encode())
+            under_way = asyncio.create_task(own.probe(emails[1]))
+            while not await own.waiting():
+                await asyncio.sleep(0.02)
+
+            for name, mine in own.identities.items():
+                assert own.authority is not None
+                own.authority.issue(name, "127.0.0.1", tmp_path / name)
+                assert mine.look()
+
+            await blocker.rollback()
+        await under_way
+        await own.probe(emails[2])
+
+        assert await shown_to_calls(own) != before
+    assert [await own.users(email) for email in emails] == [1, 1, 1]
+
+
+async def shown_to_calls(pair: Pair) -> int:
+    """The serial number of the certificate under which calls are taken now."""
+    folder = pair.folder / "crm"
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.load_cert_chain(folder / "pair.pem")
+    context.set_alpn_protocols(["h2"])
+    _, writer = await asyncio.open_connection("127.0.0.1", pair.port, ssl=context)
+    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return x509.load_der_x509_certificate(der).serial_number
 
 
 async def test_http_takes_nobody_without_one_and_a_renewed_one_without_a_restart(tmp_path: Path) -> None:
