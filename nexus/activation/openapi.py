@@ -34,7 +34,7 @@ _TENANT: Final[dict[str, Any]] = {
     "time_zone": "Africa/Lagos",
     "language": "en",
     "cell": "main",
-    "services": {"auth": 1, "crm": 1},
+    "services": {"auth": 1, "crm": 1, "finance": 1},
 }
 _ACTIVATED: Final[dict[str, Any]] = {
     "id": _ID,

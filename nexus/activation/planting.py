@@ -35,6 +35,7 @@ def plan(work: Work) -> str:
         more = f", and sample data ({len(crm.sample.deals)} deals, {len(crm.sample.leads)} leads)"
     return (
         f"Plant {len(crm.pipelines)} pipelines, {len(crm.sources)} sources, {len(crm.lost_reasons)} lost reasons, {len(crm.teams)} teams{more};"
+        " a company with its chart of accounts, journals and this fiscal year;"
         f" {work.business.owner.name} becomes the owner and gets a key"
     )
 
@@ -70,7 +71,9 @@ def _for_services(work: Work, owner: dict[str, Any]) -> dict[str, dict[str, Any]
         "owner_id": owner["owner_id"],
         "team_ids": owner["teams"],
     }
-    return {"crm": msgspec.to_builtins(preset.crm) | whole}
+    begins = countries.country(business.country).fiscal_year
+    books = {"name": business.name, "industry": business.industry, "fiscal_year": {"month": begins.month, "day": begins.day}}
+    return {"crm": msgspec.to_builtins(preset.crm) | whole, "finance": books | whole}
 
 
 @lru_cache(maxsize=512)

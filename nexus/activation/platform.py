@@ -24,7 +24,7 @@ Api: TypeAlias = Callable[[str, str, str, Any], Awaitable[tuple[int, Any]]]
 """The public API as a client sees it: (method, path with query, token, JSON body or None) → (status, decoded body)."""
 
 SYSTEM = Actor(None, "system")
-SERVICES = ("auth", "crm")
+SERVICES = ("auth", "crm", "finance")
 """What every tenant has from the first day; a tenant made in advance has exactly these."""
 
 

@@ -244,7 +244,7 @@ async def test_an_archive_is_readable_by_its_owner_only_and_says_what_it_is(kept
     with zipfile.ZipFile(path) as file:
         manifest = msgspec.json.decode(file.read("manifest.json"))
         rows = file.read("crm_contact.csv").decode()
-    assert (manifest["slug"], manifest["services"], manifest["masked"]) == (one.slug, {"auth": 1, "crm": 1}, False)
+    assert (manifest["slug"], manifest["services"], manifest["masked"]) == (one.slug, {"auth": 1, "crm": 1, "finance": 1}, False)
     assert {member["name"]: member["rows"] for member in manifest["members"]}["crm_contact"] == 5
     assert one.token.rsplit("_", 1)[1] not in path.read_bytes().decode("latin-1")
     assert "Adé Ọlá" in rows

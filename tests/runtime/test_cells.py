@@ -24,7 +24,7 @@ MANY = (
 )
 THERE = (
     "INSERT INTO nexus_cell.tenant_service (tenant, service, version) SELECT 't_' || replace(id::text, '-', ''), s, 1"
-    " FROM nexus_control.tenant, unnest(ARRAY['auth', 'crm']) s WHERE slug ~ '^many-'"
+    " FROM nexus_control.tenant, unnest(ARRAY['auth', 'crm', 'finance']) s WHERE slug ~ '^many-'"
 )
 
 

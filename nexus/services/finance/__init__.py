@@ -1,0 +1,15 @@
+"""Finance: the general ledger of each company, its accounts, journals, fiscal years and locks.
+
+terms.py       the words of the field           enums, and the values kept inside records
+entities/      what it keeps                    companies, accounts, journals, years and periods, rates
+flows.py       how it may change                accounting periods
+api/           what others may use              commands and events: the only door
+commands/      rules when asked                 fiscal years, closing and locking
+rules/         what several of them share       the calendar of a fiscal year
+policies.py    who may do what                  accountant, bookkeeper, auditor
+seeds.py       what a preset plants             a company with its chart, its journals and this fiscal year
+"""
+
+from nexus.core import Service
+
+service = Service("finance", title="Finance", group="money", needs=("auth",))

@@ -1,0 +1,23 @@
+"""Companies: the legal entities whose books are kept."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from nexus.core import Entity, Mapped, f
+
+
+class Company(Entity):
+    """A legal entity with books of its own."""
+
+    key: Mapped[str | None] = f.text(48, default=None, unique=True, pattern=r"^[a-z][a-z0-9_]*$", example="main")
+    name: Mapped[str] = f.text(200, search=True, example="Ade Bakery Ltd")
+    country: Mapped[str] = f.text(2, pattern=r"^[A-Z]{2}$", example="NG", help="ISO 3166-1: whose law its books follow.")
+    base_currency: Mapped[str] = f.currency(once=True, help="In which its books are kept. It never changes.")
+    tax_id: Mapped[str | None] = f.text(40, default=None)
+    fiscal_year_month: Mapped[int] = f.int_(ge=1, le=12, default=1, help="The month in which its fiscal years begin.")
+    fiscal_year_day: Mapped[int] = f.int_(ge=1, le=28, default=1, help="The day of that month.")
+    lock_date: Mapped[dt.date | None] = f.date(default=None, read_only=True, help="Nothing is posted up to this day.")
+    tax_lock_date: Mapped[dt.date | None] = f.date(default=None, read_only=True, help="Nothing that touches a tax account, up to this day.")
+    sale_lock_date: Mapped[dt.date | None] = f.date(default=None, read_only=True, help="Nothing in sale journals, up to this day.")
+    purchase_lock_date: Mapped[dt.date | None] = f.date(default=None, read_only=True, help="Nothing in purchase journals, up to this day.")

@@ -1,0 +1,201 @@
+-- Version 1 of finance: written by `make migration SERVICE=finance` from its declarations, never by hand.
+-- expand
+CREATE TABLE {s}.finance_company (
+	key TEXT,
+	name TEXT NOT NULL,
+	country TEXT NOT NULL,
+	base_currency VARCHAR(3) NOT NULL,
+	tax_id TEXT,
+	fiscal_year_month BIGINT NOT NULL,
+	fiscal_year_day BIGINT NOT NULL,
+	lock_date DATE,
+	tax_lock_date DATE,
+	sale_lock_date DATE,
+	purchase_lock_date DATE,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_company PRIMARY KEY (id),
+	CONSTRAINT ck_finance_company_base_currency_iso4217 CHECK (num_nulls(base_currency, nexus_cell.currency_scale(base_currency)) <> 1)
+);
+CREATE INDEX ix_finance_company_search ON {s}.finance_company USING gin (search);
+CREATE UNIQUE INDEX uq_finance_company_key ON {s}.finance_company (key) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_exchange_rate (
+	from_currency VARCHAR(3) NOT NULL,
+	to_currency VARCHAR(3) NOT NULL,
+	date DATE NOT NULL,
+	rate NUMERIC NOT NULL,
+	source TEXT,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_exchange_rate PRIMARY KEY (id),
+	CONSTRAINT ck_finance_exchange_rate_from_currency_is_another CHECK (from_currency <> to_currency),
+	CONSTRAINT ck_finance_exchange_rate_from_currency_iso4217 CHECK (num_nulls(from_currency, nexus_cell.currency_scale(from_currency)) <> 1),
+	CONSTRAINT ck_finance_exchange_rate_rate_least CHECK (rate >= 0),
+	CONSTRAINT ck_finance_exchange_rate_rate_more_than_zero CHECK (rate > 0),
+	CONSTRAINT ck_finance_exchange_rate_rate_scale CHECK (rate = round(rate, 10)),
+	CONSTRAINT ck_finance_exchange_rate_rate_size CHECK (abs(rate) < 1e10),
+	CONSTRAINT ck_finance_exchange_rate_to_currency_iso4217 CHECK (num_nulls(to_currency, nexus_cell.currency_scale(to_currency)) <> 1)
+);
+CREATE UNIQUE INDEX uq_finance_exchange_rate_day ON {s}.finance_exchange_rate (from_currency, to_currency, date) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_account (
+	company_id UUID NOT NULL,
+	code TEXT NOT NULL,
+	name TEXT NOT NULL,
+	root_type VARCHAR(40) NOT NULL,
+	account_type VARCHAR(40) NOT NULL,
+	currency VARCHAR(3),
+	parent_id UUID,
+	is_group BOOLEAN NOT NULL,
+	must_have_party BOOLEAN NOT NULL,
+	frozen BOOLEAN NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[code, name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_account PRIMARY KEY (id),
+	CONSTRAINT ck_finance_account_account_type_known CHECK (account_type IN ('bank', 'cash', 'receivable', 'payable', 'tax', 'withholding', 'stock', 'goods_received', 'cogs', 'fixed_asset', 'accumulated_depreciation', 'depreciation', 'prepayment', 'accrual', 'payroll', 'capital', 'retained_earnings', 'revenue', 'fx_gain', 'fx_loss', 'rounding', 'clearing', 'other')),
+	CONSTRAINT ck_finance_account_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_account_root_type_known CHECK (root_type IN ('asset', 'liability', 'equity', 'income', 'expense')),
+	CONSTRAINT fk_finance_account_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_account_parent_id FOREIGN KEY(parent_id) REFERENCES {s}.finance_account (id)
+);
+CREATE INDEX ix_finance_account_parent_id ON {s}.finance_account (parent_id);
+CREATE INDEX ix_finance_account_search ON {s}.finance_account USING gin (search);
+CREATE UNIQUE INDEX uq_finance_account_code ON {s}.finance_account (company_id, code) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_cost_center (
+	company_id UUID NOT NULL,
+	code TEXT NOT NULL,
+	name TEXT NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_cost_center PRIMARY KEY (id),
+	CONSTRAINT fk_finance_cost_center_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE INDEX ix_finance_cost_center_search ON {s}.finance_cost_center USING gin (search);
+CREATE UNIQUE INDEX uq_finance_cost_center_code ON {s}.finance_cost_center (company_id, code) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_fiscal_year (
+	company_id UUID NOT NULL,
+	name TEXT NOT NULL,
+	starts_on DATE NOT NULL,
+	ends_on DATE NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_fiscal_year PRIMARY KEY (id),
+	CONSTRAINT ck_finance_fiscal_year_ends_on_after_its_start CHECK (ends_on > starts_on),
+	CONSTRAINT fk_finance_fiscal_year_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT uq_finance_fiscal_year_company_id_name UNIQUE (company_id, name),
+	CONSTRAINT uq_finance_fiscal_year_company_id_starts_on UNIQUE (company_id, starts_on)
+);
+CREATE TABLE {s}.finance_lock_exception (
+	company_id UUID NOT NULL,
+	user_id UUID NOT NULL,
+	scope VARCHAR(40) NOT NULL,
+	reason TEXT NOT NULL,
+	expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	revoked_at TIMESTAMP WITH TIME ZONE,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_lock_exception PRIMARY KEY (id),
+	CONSTRAINT ck_finance_lock_exception_expires_at_in_the_future CHECK (expires_at > created_at),
+	CONSTRAINT ck_finance_lock_exception_scope_known CHECK (scope IN ('all', 'tax', 'sale', 'purchase')),
+	CONSTRAINT fk_finance_lock_exception_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE INDEX ix_finance_lock_exception_user_id ON {s}.finance_lock_exception (user_id, company_id) WHERE revoked_at IS NULL;
+CREATE TABLE {s}.finance_accounting_period (
+	company_id UUID NOT NULL,
+	fiscal_year_id UUID NOT NULL,
+	name TEXT NOT NULL,
+	starts_on DATE NOT NULL,
+	ends_on DATE NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_accounting_period PRIMARY KEY (id),
+	CONSTRAINT ck_finance_accounting_period_ends_on_after_its_start CHECK (ends_on >= starts_on),
+	CONSTRAINT ck_finance_accounting_period_status_known CHECK (status IN ('open', 'closed')),
+	CONSTRAINT fk_finance_accounting_period_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_accounting_period_fiscal_year_id FOREIGN KEY(fiscal_year_id) REFERENCES {s}.finance_fiscal_year (id),
+	CONSTRAINT uq_finance_accounting_period_company_id_starts_on UNIQUE (company_id, starts_on)
+);
+CREATE INDEX ix_finance_accounting_period_ends_on ON {s}.finance_accounting_period (company_id, ends_on);
+CREATE INDEX ix_finance_accounting_period_fiscal_year_id ON {s}.finance_accounting_period (fiscal_year_id);
+CREATE TABLE {s}.finance_journal (
+	company_id UUID NOT NULL,
+	code TEXT NOT NULL,
+	name TEXT NOT NULL,
+	type VARCHAR(40) NOT NULL,
+	default_account_id UUID,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_journal PRIMARY KEY (id),
+	CONSTRAINT ck_finance_journal_type_known CHECK (type IN ('sale', 'purchase', 'bank', 'cash', 'general')),
+	CONSTRAINT fk_finance_journal_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_journal_default_account_id FOREIGN KEY(default_account_id) REFERENCES {s}.finance_account (id)
+);
+CREATE UNIQUE INDEX uq_finance_journal_code ON {s}.finance_journal (company_id, code) WHERE archived_at IS NULL;
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_lock_exception, {s}.finance_accounting_period, {s}.finance_journal TO {s};
