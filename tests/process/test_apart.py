@@ -12,7 +12,7 @@ import pytest
 
 from tests.process.conftest import PATIENCE, Nexus, alive, below, until
 
-PARTS = {"gateway", "control", "relay", "auth", "crm", "graphql"}
+PARTS = {"gateway", "control", "relay", "auth", "crm", "finance", "graphql"}
 
 
 def parts(nexus: Nexus) -> dict[str, int]:
