@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, cast
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from nexus.activation.work import Work
 from nexus.core.problem import Problem
@@ -50,13 +52,13 @@ def _said(answer: Any) -> str:
 
 def plan(work: Work) -> str:
     """What would be tried."""
-    return "As the new owner: log in" + (
-        ", create a lead, convert it, find the contact, read the deal back, archive the lead" if _has_crm(work) else ""
-    )
+    selling = ", create a lead, convert it, find the contact, read the deal back, archive the lead"
+    keeping = ", try to post an entry, read the trial balance"
+    return f"As the new owner: log in{selling if _has(work, 'crm') else ''}{keeping if _has(work, 'finance') else ''}"
 
 
-def _has_crm(work: Work) -> bool:
-    return "crm" in work.service_names()
+def _has(work: Work, service: str) -> bool:
+    return service in work.service_names()
 
 
 async def verify(work: Work) -> dict[str, Any]:
@@ -67,10 +69,12 @@ async def verify(work: Work) -> dict[str, Any]:
     client = _Client(work, work.token)
     me = await client.ask("GET", "auth/reports/me", status=200, shows="logged in as the owner with the new key")
     client.insist(me["items"][0]["id"] == work.outputs["seed"]["owner_id"], "the key is the owner's")
-    if _has_crm(work):
+    if _has(work, "crm"):
         if again:
             await _tidy(client)
         await _sell(client)
+    if _has(work, "finance"):
+        await _keep_books(client, dt.datetime.now(ZoneInfo(work.business.time_zone)).date())
     return {"proof": client.lines}
 
 
@@ -101,6 +105,24 @@ async def _sell(client: _Client) -> None:
     await client.ask("DELETE", where, status=200, shows="archived the lead")
     left = await client.ask("GET", f"crm/leads?q={quote(_PERSON['name'])}", status=200, shows="and nothing of it is in the lists")
     client.insist(left["items"] == [], "the lead that was archived is out of sight")
+
+
+async def _keep_books(client: _Client, today: dt.date) -> None:
+    """An entry is posted and undone in one go: the first number of the books is for the business itself."""
+    journals = await client.ask("GET", "finance/journals?type=general", status=200, shows="found the general journal")
+    where = "finance/accounts?is_group=false&must_have_party=false&sort=code&limit=2"
+    accounts = await client.ask("GET", where, status=200, shows="found accounts to post on")
+    (journal,), (debit, credit) = journals["items"][:1], accounts["items"]
+    entry = {
+        "journal_id": journal["id"],
+        "date": today.isoformat(),
+        "lines": [{"account_id": debit["id"], "debit": "1"}, {"account_id": credit["id"], "credit": "1"}],
+    }
+    told = await client.ask("POST", "finance/journal_entries/post?dry_run=true", entry, status=200, shows="posted an entry, as a trial")
+    client.insist(bool(told), "a trial says what it would do")
+    asked = f"finance/reports/trial-balance?company_id={journal['company_id']}&since={today}&until={today}"
+    balance = await client.ask("GET", asked, status=200, shows="read the trial balance, in which nothing of it is left")
+    client.insist(balance["items"] == [], "a trial leaves nothing in the books")
 
 
 async def new_secret(work: Work) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
+
+import msgspec
 
 from nexus.core.entity import Entity
 from nexus.core.problem import AlreadyExists, FieldError, Invalid, Problem, StillReferred, Unavailable
@@ -36,6 +38,33 @@ TWICE: Final = "The parameter {} is given twice."
 NOT_YOURS: Final = "is not yours to set"
 
 
+REFUSED: Final = "NX000"
+"""The state of a refusal by a service's own trigger: its constraint is `service.Problem`, its detail the facts of that problem as JSON."""
+
+
+def _refused(error: DatabaseError) -> Problem | None:
+    declared = _problems().get(error.constraint or "")
+    if declared is None:
+        return None
+    facts: dict[str, Any] = msgspec.json.decode(error.detail or "{}")
+    if "errors" in facts:
+        facts["errors"] = msgspec.convert(facts["errors"], list[FieldError])
+    return declared(**facts)
+
+
+@kept
+def _problems() -> dict[str, type[Problem]]:
+    """The problems that services declare, as `service.Problem`."""
+    found: dict[str, type[Problem]] = {}
+    waiting = list(Problem.__subclasses__())
+    while waiting:
+        one = waiting.pop()
+        waiting += one.__subclasses__()
+        if one.__module__.startswith("nexus.services."):
+            found[f"{one.__module__.split('.')[2]}.{one.__name__}"] = one
+    return found
+
+
 @kept
 def _shapes() -> dict[str, Shape]:
     return {str(mapper.class_.__tablename__): shape_of(cast(type[Entity], mapper.class_)) for mapper in Entity.registry.mappers}
@@ -54,6 +83,8 @@ def problem_of(error: Exception, fields: Sequence[str] = ()) -> Problem | None:
         return Unavailable(what="The database")
     if not isinstance(error, DatabaseError):
         return None
+    if error.sqlstate == REFUSED:
+        return _refused(error)
     shape = _shapes().get(error.table or "")
     match error:
         case UniqueViolation() if shape is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from importlib import resources
 from typing import Any
 
 import sqlalchemy as sa
@@ -188,8 +189,10 @@ def statements(entity: type[Entity]) -> Iterator[str]:
 
 
 def script(service: Service) -> str:
-    """All tables of a service as one multi-statement text, with `{s}` for the tenant's schema."""
-    return "".join(f"{statement};\n" for entity in service.entities() for statement in statements(entity))
+    """All tables of a service as one multi-statement text, with `{s}` for the tenant's schema, and what its `invariants.sql` adds to them."""
+    made = "".join(f"{statement};\n" for entity in service.entities() for statement in statements(entity))
+    written = resources.files(service.package).joinpath("invariants.sql")
+    return made + (written.read_text(encoding="utf-8") if written.is_file() else "")
 
 
 def table_names(service: Service) -> list[str]:

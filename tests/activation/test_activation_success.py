@@ -40,7 +40,16 @@ async def test_the_proof_leaves_the_lists_of_the_business_empty(postgres: Embedd
     async with opened([await new_database(postgres, f"proof_{uuid4().hex[:8]}")], services) as nexus:
         _, answer = await nexus.activate("empty-lists")
         token = answer["credentials"]["api_key"]
-        assert answer["proof"][-2:] == ["archived the lead", "and nothing of it is in the lists"]
+        assert answer["proof"][-5:] == [
+            "and nothing of it is in the lists",
+            "found the general journal",
+            "found accounts to post on",
+            "posted an entry, as a trial",
+            "read the trial balance, in which nothing of it is left",
+        ]
+        for path in ("journal_entries", "journal_lines", "account_balances", "journal_series"):
+            status, page = await nexus.ask("GET", f"/api/v1/finance/{path}", token=token)
+            assert (status, page["items"]) == (200, []), path
         for path in ("leads", "contacts", "accounts", "deals", "activities", "stage_changes", "conversion_records", "response_clocks"):
             status, page = await nexus.ask("GET", f"/api/v1/crm/{path}", token=token)
             assert (status, page["items"]) == (200, []), path

@@ -61,7 +61,12 @@ async def fill(connection: Connection, schema: str, name: str, blocks: AsyncIter
     """Load one part; how many rows. Raises NotAHeader, psycopg.Error."""
     if name.startswith("cell."):
         return await _fill_cell(connection, schema, name, blocks)
-    return await _copy(connection, f"{schema}.{_named(name)}", blocks)
+    table = f"{schema}.{_named(name)}"
+    # what triggers of the service derive from a row is in the copy already, and would be derived twice
+    await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
+    rows = await _copy(connection, table, blocks)
+    await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
+    return rows
 
 
 async def _fill_cell(connection: Connection, schema: str, name: str, blocks: AsyncIterator[bytes]) -> int:

@@ -1,11 +1,13 @@
 """Finance: the general ledger of each company, its accounts, journals, fiscal years and locks.
 
 terms.py       the words of the field           enums, and the values kept inside records
-entities/      what it keeps                    companies, accounts, journals, years and periods, rates
-flows.py       how it may change                accounting periods
+entities/      what it keeps                    companies, accounts, journals, years and periods, rates; entries, lines, balances
+invariants.sql what always holds                posting, numbers, chains, balances and locks, in the database itself
+flows.py       how it may change                entries, accounting periods
 api/           what others may use              commands and events: the only door
-commands/      rules when asked                 fiscal years, closing and locking
-rules/         what several of them share       the calendar of a fiscal year
+commands/      rules when asked                 entries, fiscal years, closing and locking
+rules/         what several of them share       refusals, conversion, the calendar of a fiscal year, the chain
+queries/       reports                          trial balance, general ledger, profit and loss, balance sheet, proof
 policies.py    who may do what                  accountant, bookkeeper, auditor
 seeds.py       what a preset plants             a company with its chart, its journals and this fiscal year
 """

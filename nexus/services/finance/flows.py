@@ -1,11 +1,19 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
-from nexus.services.finance.entities import AccountingPeriod
-from nexus.services.finance.terms import PeriodStatus
+from nexus.services.finance.entities import AccountingPeriod, JournalEntry
+from nexus.services.finance.terms import EntryStatus, PeriodStatus
 
 period_flow = Flow(
     AccountingPeriod.status,
     Move("close", [PeriodStatus.OPEN], PeriodStatus.CLOSED),
     Move("reopen", [PeriodStatus.CLOSED], PeriodStatus.OPEN),
+)
+
+entry_flow = Flow(
+    JournalEntry.status,
+    Move("revise", [EntryStatus.DRAFT], EntryStatus.DRAFT),
+    Move("discard", [EntryStatus.DRAFT], EntryStatus.DRAFT),
+    Move("post", [EntryStatus.DRAFT], EntryStatus.POSTED),
+    Move("reverse", [EntryStatus.POSTED], EntryStatus.REVERSED),
 )

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
+from decimal import Decimal
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+from msgspec import Meta
+
+from nexus.core import CurrencyCode, Line, Value
+from nexus.core.values import NOT_BLANK
 
 
 class RootType(enum.StrEnum):
@@ -67,3 +76,44 @@ class LockScope(enum.StrEnum):
     TAX = "tax"
     SALE = "sale"
     PURCHASE = "purchase"
+
+
+class EntryStatus(enum.StrEnum):
+    """What an entry is: still to be changed, in the books, or in the books and taken back by another."""
+
+    DRAFT = "draft"
+    POSTED = "posted"
+    REVERSED = "reversed"
+
+
+class PartyType(enum.StrEnum):
+    """Who a line is about."""
+
+    CUSTOMER = "customer"
+    SUPPLIER = "supplier"
+    EMPLOYEE = "employee"
+    OTHER = "other"
+
+
+DimensionWord: TypeAlias = Annotated[str, Meta(min_length=1, max_length=60, pattern=NOT_BLANK)]
+
+
+class EntryLine(Value, frozen=True, kw_only=True):
+    """One amount of an entry: a debit or a credit in the company's base currency, and where another currency was agreed the amount in that."""
+
+    account_id: UUID
+    debit: Decimal = Decimal(0)
+    credit: Decimal = Decimal(0)
+    currency: CurrencyCode | None = None
+    """Of `amount`; empty: the base currency."""
+    amount: Decimal | None = None
+    """In `currency`, negative where it is a credit. Without debit and credit these are made from it by the rate."""
+    rate: Decimal | None = None
+    """What one unit of `currency` is worth in the base currency; by default that of the two amounts, or the exchange rate of the day."""
+    party_type: PartyType | None = None
+    party_id: UUID | None = None
+    due_date: dt.date | None = None
+    cost_center_id: UUID | None = None
+    project_id: UUID | None = None
+    dimensions: Annotated[dict[DimensionWord, DimensionWord], Meta(max_length=8)] = {}
+    memo: Line | None = None

@@ -1,5 +1,18 @@
 """What other services may know of finance: the commands they may send and the events they may hear."""
 
+from nexus.services.finance.api.entries import (
+    DiscardEntry,
+    DraftEntry,
+    EntryDiscarded,
+    EntryDrafted,
+    EntryPosted,
+    EntryReversed,
+    EntryRevised,
+    PostDraft,
+    PostEntry,
+    ReverseEntry,
+    ReviseEntry,
+)
 from nexus.services.finance.api.periods import (
     ClosePeriod,
     CompanyLocked,
@@ -19,6 +32,13 @@ __all__ = [
     "ClosePeriod",
     "CompanyLocked",
     "CreateFiscalYear",
+    "DiscardEntry",
+    "DraftEntry",
+    "EntryDiscarded",
+    "EntryDrafted",
+    "EntryPosted",
+    "EntryReversed",
+    "EntryRevised",
     "FiscalYearCreated",
     "GrantLockException",
     "LockExceptionGranted",
@@ -26,6 +46,10 @@ __all__ = [
     "LockPeriod",
     "PeriodClosed",
     "PeriodReopened",
+    "PostDraft",
+    "PostEntry",
     "ReopenPeriod",
+    "ReverseEntry",
+    "ReviseEntry",
     "RevokeLockException",
 ]

@@ -1,16 +1,23 @@
 """What finance keeps."""
 
 from nexus.services.finance.entities.accounts import Account, CostCenter, ExchangeRate, Journal
+from nexus.services.finance.entities.balances import AccountBalance, JournalHead, JournalSeries
 from nexus.services.finance.entities.companies import Company
+from nexus.services.finance.entities.entries import JournalEntry, JournalLine
 from nexus.services.finance.entities.periods import AccountingPeriod, FiscalYear, LockException
 
 __all__ = [
     "Account",
+    "AccountBalance",
     "AccountingPeriod",
     "Company",
     "CostCenter",
     "ExchangeRate",
     "FiscalYear",
     "Journal",
+    "JournalEntry",
+    "JournalHead",
+    "JournalLine",
+    "JournalSeries",
     "LockException",
 ]

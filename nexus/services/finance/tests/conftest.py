@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +15,21 @@ import pytest
 from nexus.core import Entity, Problem
 from nexus.runtime.testing import Harness
 from nexus.services.finance import seeds
-from nexus.services.finance.entities import Account, AccountingPeriod, Company, FiscalYear, Journal, LockException
+from nexus.services.finance.api import EntryPosted, PostEntry
+from nexus.services.finance.entities import (
+    Account,
+    AccountBalance,
+    AccountingPeriod,
+    Company,
+    FiscalYear,
+    Journal,
+    JournalEntry,
+    JournalHead,
+    JournalLine,
+    JournalSeries,
+    LockException,
+)
+from nexus.services.finance.terms import EntryLine
 
 GIVEN: Final[dict[str, Any]] = {
     "name": "Ade Bakery",
@@ -22,7 +38,22 @@ GIVEN: Final[dict[str, Any]] = {
     "industry": "restaurant",
     "fiscal_year": {"month": 1, "day": 1},
 }
-KEPT: tuple[type[Entity], ...] = (Account, AccountingPeriod, Company, FiscalYear, Journal, LockException)
+KEPT: tuple[type[Entity], ...] = (
+    Account,
+    AccountBalance,
+    AccountingPeriod,
+    Company,
+    FiscalYear,
+    Journal,
+    JournalEntry,
+    JournalHead,
+    JournalLine,
+    JournalSeries,
+    LockException,
+)
+
+
+CASH, BANK, OWED, TAX, OWING, CAPITAL, SALES, COSTS = "1020", "1010", "1100", "2200", "2100", "3100", "4100", "5200"
 
 
 @dataclass(frozen=True)
@@ -35,6 +66,24 @@ class Books:
     """By code."""
     journals: dict[str, UUID]
     periods: list[AccountingPeriod]
+
+    @property
+    def day(self) -> dt.date:
+        """The first day of the fiscal year."""
+        return self.periods[0].starts_on
+
+    def line(self, account: str, value: str, /, **more: Any) -> EntryLine:
+        """A line on an account by its code: a debit, or a credit where the value is negative."""
+        side = "credit" if value.startswith("-") else "debit"
+        return EntryLine(account_id=self.accounts[account], **{side: abs(Decimal(value)), **more})
+
+    async def post(self, *lines: EntryLine, journal: str = "GEN", date: dt.date | None = None, **more: Any) -> EntryPosted:
+        """Post an entry of these lines on the first day of the year, or another."""
+        return await self.finance.run(PostEntry(journal_id=self.journals[journal], date=date or self.day, lines=list(lines), **more))
+
+    async def sale(self, amount: str = "100", **more: Any) -> EntryPosted:
+        """Post a sale for cash."""
+        return await self.post(self.line(CASH, amount), self.line(SALES, f"-{amount}"), **more)
 
 
 async def planted(finance: Harness, **given: Any) -> Books:

@@ -1,0 +1,133 @@
+"""What the ledger refuses. Most of these are raised by the database itself (invariants.sql), which finds them by their names here."""
+
+from __future__ import annotations
+
+from nexus.core import Conflict, FieldError, Problem
+
+
+class LinesRefused(Problem, status=422):
+    """Lines {lines} of the entry cannot be posted; each is named in `errors`."""
+
+    lines: str
+    errors: list[FieldError]
+
+
+class UnknownAccount(LinesRefused):
+    """Line {lines}: the account is none of this company's."""
+
+
+class GroupAccount(LinesRefused):
+    """Line {lines}: a group takes no postings, only the accounts in it do."""
+
+
+class FrozenAccount(LinesRefused):
+    """Line {lines}: the account is frozen or archived."""
+
+
+class BothSides(LinesRefused):
+    """Line {lines}: a line has either a debit or a credit, and neither is negative."""
+
+
+class NeitherSide(LinesRefused):
+    """Line {lines}: there is neither a debit nor a credit."""
+
+
+class WrongCurrency(LinesRefused):
+    """Line {lines}: the account takes another currency only."""
+
+
+class TooManyDecimals(LinesRefused):
+    """Line {lines}: an amount has more decimals than its currency."""
+
+
+class Unconverted(LinesRefused):
+    """Line {lines}: the amount in the other currency does not fit the debit and the credit."""
+
+
+class PartyMissing(LinesRefused):
+    """Line {lines}: the account needs to know whose it is."""
+
+
+class TooFewLines(Problem, status=422):
+    """An entry has at least two lines."""
+
+
+class Unbalanced(Problem, status=422):
+    """The debits and credits of the entry differ by {difference} {currency}."""
+
+    difference: str
+    currency: str
+
+
+class OutsideFiscalYears(Problem, status=422):
+    """{date} is in none of the company's fiscal years: create that year first."""
+
+    date: str
+
+
+class PeriodIsClosed(Conflict):
+    """{date} is in {period}, which is closed."""
+
+    period: str
+    date: str
+    reason: str = ""
+
+
+class PeriodIsLocked(Conflict):
+    """The books are locked up to {until} ({scope}), and the entry is of {date}."""
+
+    scope: str
+    until: str
+    date: str
+    reason: str = ""
+
+
+class JournalArchived(Conflict):
+    """The journal {journal} is archived, or of another company."""
+
+    journal: str
+    reason: str = ""
+
+
+class NotReversible(Conflict):
+    """{number} is not a posted entry of this journal, or is reversed already."""
+
+    number: str
+    reason: str = ""
+
+
+class NotAMirror(Problem, status=422):
+    """The entry does not take back what {number} did."""
+
+    number: str
+
+
+class PostedIsFinal(Conflict):
+    """A posted entry never changes: reverse it instead."""
+
+    reason: str = ""
+
+
+class WrittenByPosting(Conflict):
+    """The {what} of the ledger are written by posting alone."""
+
+    what: str
+    reason: str = ""
+
+
+class UnfitParent(Problem, status=422):
+    """Account {account} cannot be part of that one: {why}."""
+
+    account: str
+    why: str
+
+
+class AccountInUse(Conflict):
+    """Account {account} has postings: its company, kind, currency and whether it is a group stay as they are."""
+
+    account: str
+    reason: str = ""
+
+
+class NoExchangeRate(LinesRefused):
+    """Line {lines}: there is no exchange rate for the currency on that day, so give the rate, or a debit or credit."""
