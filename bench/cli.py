@@ -20,6 +20,7 @@ from bench.live import Live
 from bench.load import has_wrk
 from bench.measure import Round, Rounds, one_round
 from bench.others import Others, at_half
+from bench.posting import Posting
 from bench.processes import prefer
 from bench.report import Demand, Measured, demands, others, out, table
 from bench.rpc import unary
@@ -66,6 +67,8 @@ class Run:
             found += await Others(self.nexus, self.ground, self.options.quick).run()
         if not self.options.only or "live" in self.options.only.split(","):
             found += await Live(self.nexus, self.ground, self.options.quick).run()
+        if not self.options.only or "post" in self.options.only.split(","):
+            found += await Posting(self.ground, str(self.nexus.folder), self.options.quick).run()
         table(measured)
         others(found)
         demands([*self.demands, *(wanted for one in found if (wanted := one.demand()))])

@@ -429,8 +429,10 @@ CREATE TRIGGER begins AFTER INSERT ON {s}.finance_journal FOR EACH ROW EXECUTE F
 -- The lines of an entry as they are kept: amounts with the decimals of their currencies, the second currency filled in.
 CREATE FUNCTION {s}.finance_entry_lines(lines jsonb, base text) RETURNS TABLE (
     n bigint, account_id uuid, debit numeric, credit numeric, currency text, amount numeric, rate numeric, party_type text, party_id uuid,
-    due_date date, cost_center_id uuid, project_id uuid, dimensions jsonb, memo text) LANGUAGE sql STABLE AS $$
-    SELECT l.n, l.account_id, nexus_cell.money(l.debit, base), nexus_cell.money(l.credit, base), l.currency, nexus_cell.money(l.amount, l.currency),
+    due_date date, cost_center_id uuid, project_id uuid, dimensions jsonb, memo text) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT l.n, l.account_id, nexus_cell.money(l.debit, base), nexus_cell.money(l.credit, base), l.currency, nexus_cell.money(l.amount, l.currency),
         coalesce(trim_scale(l.rate), CASE WHEN l.currency = base OR l.amount = 0 THEN 1
             ELSE trim_scale(round(abs((l.debit - l.credit) / l.amount), 10)) END),
         l.party_type, l.party_id, l.due_date, l.cost_center_id, l.project_id, l.dimensions, l.memo
@@ -441,12 +443,13 @@ CREATE FUNCTION {s}.finance_entry_lines(lines jsonb, base text) RETURNS TABLE (
         FROM ROWS FROM (jsonb_to_recordset(lines) AS (account_id uuid, debit numeric, credit numeric, currency text, amount numeric, rate numeric,
             party_type text, party_id uuid, due_date date, cost_center_id uuid, project_id uuid, dimensions jsonb, memo text))
             WITH ORDINALITY AS r (account_id, debit, credit, currency, amount, rate, party_type, party_id, due_date, cost_center_id, project_id,
-                dimensions, memo, n)) l
-$$;
+                dimensions, memo, n)) l;
+END $$;
 
 -- The first rule that lines break, with the lines that break it: {problem, lines, errors}; NULL where they keep all.
-CREATE FUNCTION {s}.finance_faults(lines jsonb, company uuid, base text) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object('problem', f.problem, 'lines', string_agg(l.n::text, ', ' ORDER BY l.n), 'errors',
+CREATE FUNCTION {s}.finance_faults(lines jsonb, company uuid, base text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT jsonb_build_object('problem', f.problem, 'lines', string_agg(l.n::text, ', ' ORDER BY l.n), 'errors',
         jsonb_agg(jsonb_build_object('field', format('lines[%s].%s', l.n - 1, f.field), 'message', f.message) ORDER BY l.n))
     FROM {s}.finance_entry_lines(lines, base) l LEFT JOIN {s}.finance_account a ON a.id = l.account_id AND a.company_id = company
     CROSS JOIN LATERAL (SELECT * FROM (VALUES
@@ -468,19 +471,20 @@ CREATE FUNCTION {s}.finance_faults(lines jsonb, company uuid, base text) RETURNS
         (14, a.must_have_party AND l.party_id IS NULL, 'PartyMissing', 'party_id', format('is needed on %s %s', a.code, a.name)),
         (15, (l.party_id IS NULL) <> (l.party_type IS NULL), 'PartyMissing', 'party_type', 'goes with party_id')
         ) AS rule (at, broken, problem, field, message) WHERE broken ORDER BY at LIMIT 1) f
-    GROUP BY f.at, f.problem ORDER BY f.at LIMIT 1
-$$;
+    GROUP BY f.at, f.problem ORDER BY f.at LIMIT 1);
+END $$;
 
 -- What the chain covers of a posted entry: its own values and each line's, a JSON array of texts each, one below the other.
-CREATE FUNCTION {s}.finance_canonical(e {s}.finance_journal_entry) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT json_build_array(e.id::text, e.journal_id::text, e.position::text, e.number, to_char(e.date, 'YYYY-MM-DD'), e.reference, e.memo,
+CREATE FUNCTION {s}.finance_canonical(e {s}.finance_journal_entry) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT json_build_array(e.id::text, e.journal_id::text, e.position::text, e.number, to_char(e.date, 'YYYY-MM-DD'), e.reference, e.memo,
             e.source_entity, e.source_id::text, e.reversal_of_id::text, e.posted_by::text,
             to_char(e.posted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text
         || E'\n' || string_agg(json_build_array(l.position::text, l.account_id::text, l.debit::text, l.credit::text, l.base_currency, l.currency,
             l.amount::text, l.rate::text, l.party_type, l.party_id::text, to_char(l.due_date, 'YYYY-MM-DD'), l.cost_center_id::text,
             l.project_id::text, l.dimensions::text, l.memo)::text, E'\n' ORDER BY l.position)
-    FROM {s}.finance_journal_line l WHERE l.entry_id = e.id
-$$;
+    FROM {s}.finance_journal_line l WHERE l.entry_id = e.id);
+END $$;
 CREATE FUNCTION {s}.finance_chained(prev text, canonical text) RETURNS text LANGUAGE sql IMMUTABLE
     RETURN encode(sha256(convert_to(prev || canonical, 'UTF8')), 'hex');
 
@@ -576,7 +580,8 @@ CREATE FUNCTION {s}.finance_dimension_key(cost_center uuid, project uuid, dimens
         ELSE concat_ws('/', coalesce(cost_center::text, '-'), coalesce(project::text, '-'), dimensions::text) END;
 
 -- The rows are the journal's own, so that nobody else writes them meanwhile.
-CREATE FUNCTION {s}.finance_add_to_balances(e {s}.finance_journal_entry, period uuid) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION {s}.finance_add_to_balances(e {s}.finance_journal_entry, period uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO {s}.finance_account_balance AS b (id, company_id, journal_id, period_id, account_id, base_currency, currency, cost_center_id, project_id,
             dimensions, dimension_key, debit, credit, amount, lines, tags, external_refs, custom)
         SELECT gen_random_uuid(), e.company_id, e.journal_id, period, l.account_id, l.base_currency, l.currency, l.cost_center_id, l.project_id,
@@ -586,8 +591,8 @@ CREATE FUNCTION {s}.finance_add_to_balances(e {s}.finance_journal_entry, period 
         GROUP BY l.account_id, l.base_currency, l.currency, l.cost_center_id, l.project_id, l.dimensions
         ON CONFLICT (journal_id, period_id, account_id, currency, dimension_key)
             DO UPDATE SET debit = b.debit + excluded.debit, credit = b.credit + excluded.credit, amount = b.amount + excluded.amount,
-                lines = b.lines + excluded.lines
-$$;
+                lines = b.lines + excluded.lines;
+END $$;
 
 -- A draft becomes posted: everything that this means, in one step.
 CREATE FUNCTION {s}.finance_post() RETURNS trigger LANGUAGE plpgsql AS $$

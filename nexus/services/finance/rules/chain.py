@@ -16,7 +16,7 @@ GENESIS: Final = "0" * 64
 
 def canonical(entry: JournalEntry, lines: Iterable[JournalLine]) -> str:
     """What the chain covers of an entry: a JSON array of texts for it, and one for each line in its order, one below the other."""
-    own = [
+    own: list[object] = [
         entry.id,
         entry.journal_id,
         entry.position,

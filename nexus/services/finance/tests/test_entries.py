@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from nexus.core import Forbidden, IllegalMove, NotFound, uuid7
+from nexus.core import Command, Forbidden, IllegalMove, NotFound, uuid7
 from nexus.services.finance.api import (
     DiscardEntry,
     DraftEntry,
@@ -98,11 +99,12 @@ async def test_a_draft_is_written_changed_and_posted(books: Books) -> None:
     assert isinstance(told, EntryDrafted)
     assert await lines_of(books, posted) == [(CASH, "5.00", "0.00"), (SALES, "0.00", "5.00")]
     assert (await finance.get(JournalEntry, told.journal_entry_id)).memo == "Five"
-    for command in (
+    refusals: list[Command[Any]] = [
         PostDraft(journal_entry_id=told.journal_entry_id),
         ReviseEntry(journal_entry_id=told.journal_entry_id, memo="Six"),
         DiscardEntry(journal_entry_id=told.journal_entry_id),
-    ):
+    ]
+    for command in refusals:
         async with refused(finance, IllegalMove, "is posted: it cannot"):
             await finance.run(command)
 
@@ -129,8 +131,9 @@ async def test_a_reversal_mirrors_what_it_takes_back(books: Books) -> None:
     assert (was.status, was.reversed_by_id, was.hash) == (EntryStatus.REVERSED, mirror.id, sale.hash)
     assert (mirror.status, mirror.reversal_of_id, mirror.reference, mirror.memo) == (EntryStatus.POSTED, was.id, sale.number, "Twice")
     for one in await finance.list(AccountBalance):
-        assert (one.debit - one.credit, one.amount) == (0, 0)
-    for command in (ReverseEntry(journal_entry_id=was.id, reason="x"), PostDraft(journal_entry_id=was.id)):
+        assert (one.debit - one.credit, one.amount) == (Decimal(0), Decimal(0))
+    refusals: list[Command[Any]] = [ReverseEntry(journal_entry_id=was.id, reason="x"), PostDraft(journal_entry_id=was.id)]
+    for command in refusals:
         async with refused(finance, IllegalMove, "is reversed"):
             await finance.run(command)
     again = await finance.run(ReverseEntry(journal_entry_id=mirror.id, reason="After all"))

@@ -56,7 +56,7 @@ async def test_the_trial_balance_of_any_days(books: Books) -> None:
 
 async def test_profit_and_loss_and_the_balance_sheet_agree(books: Books) -> None:
     await some_days(books)
-    year = {"since": books.day, "until": books.periods[-1].ends_on}
+    year: dict[str, Any] = {"since": books.day, "until": books.periods[-1].ends_on}
     earned = await books.finance.ask(ProfitAndLoss(company_id=books.company.id, **year))
     assert [(row["section"], row["code"], row["amount"]) for row in earned] == [
         ("income", SALES, "150.00"),
@@ -77,7 +77,7 @@ async def test_profit_and_loss_and_the_balance_sheet_agree(books: Books) -> None
 async def test_the_general_ledger_goes_on_where_a_page_ended(books: Books) -> None:
     for n in range(7):
         await books.sale(str(n + 1), date=books.periods[n // 3].starts_on + (n % 2) * DAY)
-    asked = {"account_id": books.accounts[CASH], "until": books.periods[-1].ends_on}
+    asked: dict[str, Any] = {"account_id": books.accounts[CASH], "until": books.periods[-1].ends_on}
     whole = await books.finance.ask(GeneralLedger(since=books.day, **asked))
     assert [row["date"] for row in whole] == sorted(row["date"] for row in whole)
     balance = Decimal(0)
