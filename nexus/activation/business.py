@@ -65,6 +65,8 @@ class Business(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A band of employees (`10-49`) or their number."""
     domain: str | None = None
     """The business's own domain, without scheme: `adebakery.com`."""
+    chart: str | None = None
+    """The chart of accounts: `de_skr04`; the usual one of the country unless given."""
     slug: str | None = None
     """The name in addresses; made from the business name unless given."""
     modules: list[str] = []
@@ -123,6 +125,7 @@ def _meaning(business: Business) -> Iterator[tuple[str, str | None]]:
     yield "time_zone", checks.time_zone(business.time_zone)
     yield "size", checks.size(business.size)
     yield "domain", checks.domain(business.domain)
+    yield "chart", checks.chart(business.chart, business.country or _described(business))
     yield "slug", checks.slug(business.slug)
     yield from ((f"modules[{i}]", checks.module(key)) for i, key in enumerate(business.modules))
     yield "branding.color", checks.color(branding.color)
@@ -132,9 +135,13 @@ def _meaning(business: Business) -> Iterator[tuple[str, str | None]]:
 
 
 def _somewhere(business: Business) -> str | None:
-    if business.describe and describe(business.describe).country:
+    if _described(business):
         return None
     return "is required: use ISO 3166-1 alpha-2, like 'NG'" + (", or name the place in 'describe'" if business.describe else "")
+
+
+def _described(business: Business) -> str | None:
+    return describe(business.describe).country if business.describe else None
 
 
 _PARTS: dict[str, type[msgspec.Struct]] = {"owner": Owner, "branding": Branding}

@@ -17,6 +17,7 @@ from nexus import countries
 from nexus.activation.presets import aliases, modules, sizes
 from nexus.activation.slugs import plain, slug_fault
 from nexus.core.money import SCALES
+from nexus.services.finance import charts
 
 _EMAIL = re.compile(r"[^\s@\"(),:;<>\[\\\]\x00-\x1f\x7f]+@([^\s@]+)")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -150,6 +151,18 @@ def canonical_domain(value: str) -> str | None:
     labels = host.split(".")
     right = len(labels) >= 2 and len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
     return host if right and not labels[-1].isdigit() else None
+
+
+def chart(value: str | None, country_code: str | None) -> str | None:
+    """A chart of accounts of the business's own country, or the general one."""
+    if value is None or value in (fitting := _charts_of(country_code)):
+        return None
+    return f"there is no chart of accounts {value!r} for this country: use {' or '.join(map(repr, fitting))}, or leave it out"
+
+
+def _charts_of(country_code: str | None) -> list[str]:
+    country = country_code.upper() if country_code else None
+    return [code for code in charts.plain_codes() if charts.country_of(code) in (country, None)]
 
 
 def slug(value: str | None) -> str | None:

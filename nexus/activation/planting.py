@@ -12,6 +12,7 @@ import msgspec
 
 from nexus import countries
 from nexus.activation.platform import own_command
+from nexus.activation.resolve import ResolvedBusiness
 from nexus.activation.work import Work
 from nexus.core.service import Service
 from nexus.engines.oltp import Statement, UniqueViolation
@@ -35,7 +36,7 @@ def plan(work: Work) -> str:
         more = f", and sample data ({len(crm.sample.deals)} deals, {len(crm.sample.leads)} leads)"
     return (
         f"Plant {len(crm.pipelines)} pipelines, {len(crm.sources)} sources, {len(crm.lost_reasons)} lost reasons, {len(crm.teams)} teams{more};"
-        " a company with its chart of accounts, journals and this fiscal year;"
+        f" a company with the chart of accounts {work.business.chart}, its journals and this fiscal year;"
         f" {work.business.owner.name} becomes the owner and gets a key"
     )
 
@@ -71,9 +72,20 @@ def _for_services(work: Work, owner: dict[str, Any]) -> dict[str, dict[str, Any]
         "owner_id": owner["owner_id"],
         "team_ids": owner["teams"],
     }
+    return {"crm": msgspec.to_builtins(preset.crm) | whole, "finance": books_of(business) | whole}
+
+
+def books_of(business: ResolvedBusiness) -> dict[str, Any]:
+    """What finance is given about a company: its name and country, the currency of its books, its chart, and the day its years begin."""
     begins = countries.country(business.country).fiscal_year
-    books = {"name": business.name, "industry": business.industry, "fiscal_year": {"month": begins.month, "day": begins.day}}
-    return {"crm": msgspec.to_builtins(preset.crm) | whole, "finance": books | whole}
+    return {
+        "name": business.name,
+        "country": business.country,
+        "currency": business.currency,
+        "industry": business.industry,
+        "chart": business.chart,
+        "fiscal_year": {"month": begins.month, "day": begins.day},
+    }
 
 
 @lru_cache(maxsize=512)

@@ -13,6 +13,7 @@ from nexus.activation.describe import NOTHING, Proposal, describe
 from nexus.activation.presets import Preset, compose, modules, size_of
 from nexus.activation.slugs import slug_of
 from nexus.countries import Country, country
+from nexus.services.finance import charts
 
 T = TypeVar("T")
 
@@ -52,6 +53,8 @@ class ResolvedBusiness(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...]
     time_zone: str
     size: str
+    chart: str
+    """The code of its chart of accounts, with what the trade adds."""
     domain: str | None
     modules: tuple[str, ...]
     owner: ResolvedOwner
@@ -91,11 +94,11 @@ class _Filling:
 
     def filled(self) -> ResolvedBusiness:
         given, home, proposed = self.given, self.country, self.proposed
-        languages = self.languages()
+        languages, industry = self.languages(), self.industry()
         return ResolvedBusiness(
             name=self.pick("name", (given.name.strip(), GIVEN)),
             slug=self.pick("slug", (given.slug, GIVEN), (slug_of(given.name), "made from the name")),
-            industry=self.industry(),
+            industry=industry,
             country=home.country,
             currency=self.pick(
                 "currency",
@@ -106,6 +109,7 @@ class _Filling:
             languages=languages,
             time_zone=self.time_zone(),
             size=self.size(),
+            chart=self.chart(industry),
             domain=self.domain(),
             modules=self.modules(),
             owner=self.owner(languages[0]),
@@ -155,6 +159,11 @@ class _Filling:
         band = size_of(size) if isinstance(size, int) else size
         why = GIVEN if band == size else f"given as {size}"
         return self.pick("size", (band, why), (self.proposed.size, self.evidence("size")), ("2-9", "the usual size"))
+
+    def chart(self, industry: str) -> str:
+        """The chart that was asked for, or that of the country, with what the trade adds."""
+        plain = self.pick("chart", (self.given.chart, GIVEN), (charts.chart_for(self.country.country), f"usual in {self.country.name}"))
+        return charts.with_trade(plain, industry)
 
     def domain(self) -> str | None:
         asked = checks.canonical_domain(self.given.domain) if self.given.domain else None

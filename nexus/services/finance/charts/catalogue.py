@@ -48,8 +48,18 @@ def chart_for(country: str, industry: str | None = None) -> str:
     """
     if country not in countries.codes():
         raise KeyError(country)
-    plain = _by_country().get(country, EVERYWHERE)
+    return with_trade(_by_country().get(country, EVERYWHERE), industry)
+
+
+def with_trade(plain: str, industry: str | None) -> str:
+    """The code of a plain chart with what an industry adds; the same code where it adds nothing."""
     return f"{plain}.{industry}" if industry in trades() else plain
+
+
+@cache
+def country_of(code: str) -> str | None:
+    """The country that a plain chart is for; None for any."""
+    return chart_document(FOLDER, code)[0].country
 
 
 def load(folder: Path, code: str) -> Chart:

@@ -53,7 +53,7 @@ KEPT: tuple[type[Entity], ...] = (
 )
 
 
-CASH, BANK, OWED, TAX, OWING, CAPITAL, SALES, COSTS = "1020", "1010", "1100", "2200", "2100", "3100", "4100", "5200"
+CASH, BANK, OWED, TAX, OWING, CAPITAL, SALES, COSTS = "1254", "1251", "1221", "2131", "2111", "3110", "4110", "6310"
 
 
 @dataclass(frozen=True)
