@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.process.conftest import PATIENCE, Nexus, free_port, until
@@ -32,6 +34,38 @@ def test_a_process_that_is_to_end_says_so_and_still_answers(nexus: Nexus, tmp_pa
     assert [line["status"] for line in lines if line["route"] == "/api/v1/crm/contacts"] == [200, 201]
     assert key not in said
     assert nexus.key not in said
+
+
+def test_an_import_that_streams_in_is_taken_to_its_end(nexus: Nexus) -> None:
+    key = nexus.start(NEXUS_DRAIN_SECONDS="600").activate()
+    rows = [f"Ngozi {n},ngozi.{n}@example.com,{'Met at the fair. ' * 12}\r\n" for n in range(4_500)]
+    contacts = "/api/v1/crm/contacts"
+
+    def there() -> int:
+        return int(nexus.ask("GET", f"{contacts}?count=exact&limit=1", token=key)[1]["count"])
+
+    with closing(HTTPConnection("127.0.0.1", nexus.port, timeout=PATIENCE)) as sender:
+        sender.putrequest("POST", f"{contacts}/import")
+        for name, value in (("authorization", f"Bearer {key}"), ("content-type", "text/csv"), ("transfer-encoding", "chunked")):
+            sender.putheader(name, value)
+        sender.endheaders()
+
+        def send(text: str) -> None:
+            sender.send(b"%x\r\n%b\r\n" % (len(text), text.encode()))
+
+        send("name,email,description\r\n" + "".join(rows[:3_500]))
+        until(lambda: there() > 0, "the first rows are there")
+        assert nexus.process is not None
+        nexus.process.send_signal(signal.SIGTERM)
+        until(lambda: nexus.ask("GET", "/readyz")[0] == 503, "it says that it is about to end")
+        send("".join(rows[3_500:]))
+        sender.send(b"0\r\n\r\n")
+        answer = sender.getresponse()
+        told = answer.read()
+
+    assert answer.status in (200, 201), told
+    assert there() == len(rows)
+    assert nexus.stop() == 0
 
 
 def test_a_gateway_says_so_too_and_tells_which_services_answer(nexus: Nexus, tmp_path: Path) -> None:
