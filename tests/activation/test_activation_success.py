@@ -47,7 +47,7 @@ async def test_the_proof_leaves_the_lists_of_the_business_empty(postgres: Embedd
             "posted an entry, as a trial",
             "read the trial balance, in which nothing of it is left",
         ]
-        for path in ("journal_entries", "journal_lines", "account_balances", "journal_series"):
+        for path in ("journal_entries", "journal_lines", "account_balances", "journal_numbers"):
             status, page = await nexus.ask("GET", f"/api/v1/finance/{path}", token=token)
             assert (status, page["items"]) == (200, []), path
         for path in ("leads", "contacts", "accounts", "deals", "activities", "stage_changes", "conversion_records", "response_clocks"):

@@ -58,7 +58,7 @@ class JournalHead(Entity):
 class JournalSeries(Entity):
     """The last number that a journal has given in a fiscal year."""
 
-    plural: ClassVar[str] = "journal_series"
+    plural: ClassVar[str] = "journal_numbers"
     removal: ClassVar[Literal["archive", "delete"] | None] = None
     creatable: ClassVar[bool] = False
     editable: ClassVar[bool] = False
