@@ -65,7 +65,7 @@ def columns_of(answer: Answer) -> dict[str, Any]:
     """The columns of a report with their types in SQL; nothing where they cannot be known without its parameters."""
     try:
         question = msgspec.convert(examples.of_type(answer.query), answer.query, strict=False)
-        return {column.name: column.type for column in answer.select(question, _NOBODY).selected_columns}
+        return {str(column.name): column.type for column in answer.select(question, _NOBODY).selected_columns}
     except (msgspec.ValidationError, LookupError, TypeError, ValueError):
         return {}
 

@@ -115,7 +115,7 @@ def _parameters(part: Part, service: Service, one: Answer) -> list[dict[str, Any
 
 def _rows(part: Part, one: Answer) -> dict[str, Any]:
     """What a row of a report holds, from the columns of its statement; an object where it takes parameters to know them."""
-    columns = {column.name: _column(column.type) for column in columns_of(one)}
+    columns = {str(column.name): _column(column.type) for column in columns_of(one)}
     return {"type": "object", "properties": columns, "required": list(columns)} if columns else {"type": "object"}
 
 
