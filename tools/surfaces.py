@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nexus.core.service import installed
 from nexus.surfaces.grpc.asked import shared_now
 from nexus.surfaces.grpc.descriptors import file_name, file_of
+from nexus.surfaces.grpc.messages import Schema
 from nexus.surfaces.grpc.proto import text_of
 from nexus.surfaces.grpc.words import docs_of
 from nexus.surfaces.lock import Lock, breaches, declared, lock_file, merged, read, written
@@ -64,6 +65,15 @@ def _surface(file: Path, now: Lock, docs: dict[str, str]) -> Surface:
     return Surface(file, was, now, lock, {file: written(lock), PROTO / file_name(lock): proto})
 
 
+def clash(locks: Iterable[Lock]) -> str | None:
+    """What keeps the messages and services of all from being one schema, such as two of one name: no process would start."""
+    try:
+        Schema(locks)
+    except TypeError as error:
+        return str(error)
+    return None
+
+
 def orphans(found: list[Surface]) -> list[Path]:
     """Files of services that are gone."""
     wanted = {path for one in found for path in one.texts}
@@ -79,7 +89,11 @@ def main(arguments: list[str]) -> int:
     )
     asked.add_argument("--only", metavar="SERVICE", help="the files of one service")
     given = asked.parse_args(arguments)
-    found = [one for one in surfaces() if given.only in (None, one.now.service)]
+    everything = list(surfaces())
+    found = [one for one in everything if given.only in (None, one.now.service)]
+    if (why := clash(one.lock for one in everything)) is not None:
+        print(f"No process could serve this over gRPC: {why}")
+        return 1
     broken = [line for one in found for line in one.broken(set(given.accept))]
     if broken:
         print("\n".join(broken))

@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from nexus.core.service import installed
+from nexus.surfaces.grpc.asked import shared
+from nexus.surfaces.lock import Lock, promised
+from nexus.surfaces.lock.model import Member, Message, Operation
 from tests.process.conftest import PATIENCE, ROOT
+from tools.surfaces import clash
 
 CRM = Path("nexus/services/crm")
 
@@ -143,3 +148,14 @@ def test_a_promise_can_be_given_up_on_purpose(copy: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert text.count('reserved "price_list_id";') == len(names)
     assert len(re.findall(r"reserved \d+;\n  reserved \"price_list_id\";", text)) == len(names)
+
+
+def test_two_of_one_name_are_no_schema() -> None:
+    """A message and the service of another entity: protobuf knows them by one name."""
+    message = Message(kind="record", source="nexus.services.shop.entities.Orders", fields={"id": Member(number=1, type="uuid")})
+    asked = Operation(rest="GET /api/v1/shop/orders/{id}", grpc="Orders/Get", needs="shop.order:read", takes="nexus.Get", gives="Orders")
+
+    assert clash([shared(), *(promised(service) for service in installed().values())]) is None
+    assert "nexus.shop.v1.Orders" in str(
+        clash([shared(), Lock(service="shop", messages={"Orders": message}, operations={"shop.order:read": asked})])
+    )
