@@ -235,7 +235,8 @@ class UnitOfWork(Tx):
 
     def _flush(self) -> builtins.list[Call]:
         """The statements that make the database what the objects are, and what audit and the log say of it."""
-        return [*self._inserts(), *self._updates(), *self._deletes()]
+        known = builtins.list(self._known.items())  # without what is inserted now: it has not changed since
+        return [*self._inserts(), *self._updates(known), *self._deletes()]
 
     def _inserts(self) -> builtins.list[Call]:
         calls: builtins.list[Call] = []
@@ -264,10 +265,10 @@ class UnitOfWork(Tx):
         declared = {field.name: values[field.name] for field in records.shape.initial if field.name != "id"}
         self._say(records.shape, entity.id, self._after, declared)
 
-    def _updates(self) -> builtins.list[Call]:
+    def _updates(self, known: Iterable[tuple[_Name, tuple[Entity, dict[str, bytes | None]]]]) -> builtins.list[Call]:
         calls: builtins.list[Call] = []
         own: builtins.list[dict[str, Any]] = []
-        for (kind, id), (entity, before) in builtins.list(self._known.items()):
+        for (kind, id), (entity, before) in known:
             records = records_of(kind)
             after = records.snapshot(entity)
             names = tuple(name for name in records.shape.fields if changeable(name) and after[name] != before[name])
