@@ -70,7 +70,7 @@ async def test_a_proof_that_was_cut_off_is_tidied_up_before_the_next(
 
         monkeypatch.setattr(proof, "_sell", twice)
         status, answer = await nexus.activate("cut-off")
-        assert (status, answer["proof"][-1]) == (201, "and nothing of it is in the lists")
+        assert (status, answer["proof"].count("and nothing of it is in the lists")) == (201, 1)
 
 
 async def test_the_credential_is_kept_nowhere(nexus: Installation) -> None:

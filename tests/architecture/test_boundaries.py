@@ -175,9 +175,13 @@ def test_a_broken_contract_is_found(tmp_path: Path) -> None:
         "services/loyalty/flows.py": "from nexus.services.crm.api import deals\nfrom nexus.services.crm import api\n",
         "services/loyalty/seeds.py": "import nexus.runtime\n",
         "services/crm/entities.py": "",
+        "documents.py": "",
         "services/crm/api/__init__.py": "",
         "services/crm/api/deals.py": "",
-        **{f"{name}/__init__.py": "" for name in ("surfaces", "runtime", "engines", "activation", "gateway", "cli", "links")},
+        **{
+            f"{name}/__init__.py": ""
+            for name in ("surfaces", "runtime", "engines", "activation", "gateway", "cli", "links", "pricing", "countries")
+        },
     }.items():
         (package / path).parent.mkdir(parents=True, exist_ok=True)
         (package / path).write_text(text, encoding="utf-8")
