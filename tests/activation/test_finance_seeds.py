@@ -11,7 +11,7 @@ from nexus.activation import business, planting, resolve
 from nexus.activation.business import InvalidBusiness
 from nexus.runtime.testing import Harness
 from nexus.services.finance import charts
-from nexus.services.finance.entities import Account, Company, Journal
+from nexus.services.finance.entities import Account, AccountRole, Company, Journal, PaymentTerm, TaxRate
 from nexus.services.finance.seeds import plant
 
 OWNER = {"name": "Ade", "email": "ade@example.com"}
@@ -32,6 +32,9 @@ async def test_every_country_begins_with_its_chart(tenant: Harness, country: str
         accounts = {account.id: account for account in await work.list(Account)}
         journals = await work.list(Journal)
         companies = await work.list(Company)
+        roles = await work.list(AccountRole)
+        taxes = {tax.code: tax for tax in await work.list(TaxRate)}
+        terms = await work.list(PaymentTerm)
         assert work.round_trips <= 20
     parents = {account.code: accounts[account.parent_id].code for account in accounts.values() if account.parent_id}
     assert {(one.code, one.name, one.root_type, one.account_type, one.is_group, one.must_have_party) for one in accounts.values()} == {
@@ -40,6 +43,18 @@ async def test_every_country_begins_with_its_chart(tenant: Harness, country: str
     assert parents == {one.number: one.parent for one in chart.accounts if one.parent}
     defaults = {one.code: accounts[one.default_account_id].code if one.default_account_id else None for one in journals}
     assert defaults == {one.series: one.default_account for one in chart.journals}
+    assert {one.role.value: accounts[one.account_id].code for one in roles} == chart.defaults
+    assert {term.key: sum(part.percent for part in term.instalments) for term in terms} == {term.key: 100 for term in chart.terms}
+    for one_tax in chart.taxes:
+        if one_tax.exigibility == "on_payment" or (one_tax.rate is None and one_tax.kind != "group"):
+            assert one_tax.key not in taxes  # due on payment, or its rate has to be asked for
+        elif one_tax.kind != "group":
+            tax = taxes[one_tax.key]
+            posted = [accounts[id].code for id in (tax.reverse_account_id, tax.account_id) if id]
+            assert (tax.rate, tax.scope.value) == (one_tax.rate, one_tax.scope)
+            for parts in (one_tax.invoice, one_tax.refund):  # a note is booked where its invoice was
+                assert posted == [part.account for part in parts if part.basis == "tax"]
+    assert all(taxes.keys() >= set(tax.members) for tax in taxes.values())
     assert [(one.country, one.base_currency) for one in companies] == [(country, one.currency)]
     assert (answer["accounts"], len(answer["journals"])) == (len(chart.accounts), len(chart.journals))
     assert await tenant.count(Account) == 0

@@ -1,7 +1,8 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
-from nexus.services.finance.entities import AccountingPeriod, JournalEntry
+from nexus.services.finance.entities import AccountingPeriod, Invoice, JournalEntry
+from nexus.services.finance.invoice_terms import InvoiceStatus
 from nexus.services.finance.terms import EntryStatus, PeriodStatus
 
 period_flow = Flow(
@@ -16,4 +17,12 @@ entry_flow = Flow(
     Move("discard", [EntryStatus.DRAFT], EntryStatus.DRAFT),
     Move("post", [EntryStatus.DRAFT], EntryStatus.POSTED),
     Move("reverse", [EntryStatus.POSTED], EntryStatus.REVERSED),
+)
+
+invoice_flow = Flow(
+    Invoice.status,
+    Move("revise", [InvoiceStatus.DRAFT], InvoiceStatus.DRAFT),
+    Move("cancel", [InvoiceStatus.DRAFT], InvoiceStatus.CANCELLED),
+    Move("post", [InvoiceStatus.DRAFT], InvoiceStatus.POSTED),
+    Move("credit", [InvoiceStatus.POSTED], InvoiceStatus.POSTED),
 )

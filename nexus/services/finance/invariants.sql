@@ -309,3 +309,13 @@ END $$;
 CREATE TRIGGER in_use BEFORE UPDATE OF company_id, root_type, currency, is_group ON {s}.finance_account FOR EACH ROW
     WHEN ((NEW.company_id, NEW.root_type, NEW.is_group) <> (OLD.company_id, OLD.root_type, OLD.is_group) OR NEW.currency IS DISTINCT FROM OLD.currency)
     EXECUTE FUNCTION {s}.finance_in_use();
+
+-- A role is played by an account of its own company that takes postings.
+CREATE FUNCTION {s}.finance_role_fits() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM {s}.finance_account a WHERE a.id = NEW.account_id AND a.company_id = NEW.company_id AND NOT a.is_group) THEN
+        PERFORM {s}.finance_refuse('UnfitAccount', jsonb_build_object('role', NEW.role));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER fits AFTER INSERT OR UPDATE OF account_id ON {s}.finance_account_role FOR EACH ROW EXECUTE FUNCTION {s}.finance_role_fits();

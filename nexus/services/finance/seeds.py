@@ -1,16 +1,19 @@
-"""What a preset plants: a company with the chart of accounts of its country and trade, its journals and the fiscal year that it is in."""
+"""What a preset plants: a company with the chart of its country and trade (accounts, roles, journals, taxes, terms) and the fiscal year that it is in."""
 
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from nexus.core import Tx
-from nexus.services.finance.charts import Chart, chart, chart_for
+from nexus.services.finance.charts import Chart, ChartTax, chart, chart_for
 from nexus.services.finance.commands.years import opened, today
-from nexus.services.finance.entities import Account, Company, Journal
+from nexus.services.finance.entities import Account, AccountRole, Company, Journal, PaymentTerm, TaxRate
+from nexus.services.finance.invoice_terms import TaxScope, TaxType, TermPart
 from nexus.services.finance.rules.years import months_later, year_around
+from nexus.services.finance.terms import LedgerRole
 
 Seeds = dict[str, Any]
 _DAY: Final = dt.timedelta(days=1)
@@ -35,6 +38,10 @@ async def plant(seeds: Seeds, tx: Tx) -> dict[str, Any]:
     )
     accounts = _accounts(company, books, tx)
     journals = _journals(company, books, accounts, tx)
+    for role, number in books.defaults.items():
+        tx.add(AccountRole(company_id=company.id, role=LedgerRole(role), account_id=accounts[number]))
+    _taxes(company, books, accounts, tx)
+    _terms(books, tx)
     starts_on = year_around(today(tx), company.fiscal_year_month, company.fiscal_year_day)
     tx.emit(opened(company, starts_on, months_later(starts_on, 12) - _DAY, tx))
     return {
@@ -70,3 +77,56 @@ def _journals(company: Company, books: Chart, accounts: dict[str, UUID], tx: Tx)
         journal = Journal(company_id=company.id, code=one.series, name=one.name, type=one.type, default_account_id=default)
         made[one.series] = tx.add(journal).id
     return made
+
+
+def _taxes(company: Company, books: Chart, accounts: dict[str, UUID], tx: Tx) -> None:
+    """The taxes whose rate the chart knows; groups of them only whole."""
+    made: set[str] = set()
+    for one in sorted(books.taxes, key=lambda one: one.kind == "group"):
+        if one.exigibility == "on_payment" or (not made.issuperset(one.members) if one.kind == "group" else one.rate is None):
+            continue
+        made.add(one.key)
+        charged, owed = _posted_to(one)
+        tx.add(
+            TaxRate(
+                company_id=company.id,
+                code=one.key,
+                name=one.name,
+                type=TaxType(one.kind),
+                rate=one.rate or Decimal(0),
+                scope=TaxScope(one.scope),
+                price_included=one.price_included,
+                reverse_charge=one.reverse_charge,
+                withholding=one.withholding,
+                members=list(one.members),
+                account_id=accounts[charged] if charged else None,
+                reverse_account_id=accounts[owed] if owed else None,
+            )
+        )
+
+
+def _posted_to(tax: ChartTax) -> tuple[str | None, str | None]:
+    """Where a tax is posted, and of a reverse charge where it is owed: there the chart's first part is what is owed."""
+    numbers = [part.account for part in tax.invoice if part.basis == "tax"]
+    match numbers:
+        case []:
+            return None, None
+        case [charged]:
+            return charged, None
+        case [owed, charged] if tax.reverse_charge:
+            return charged, owed
+        case _:
+            raise ValueError(f"tax {tax.key}: posted to {len(numbers)} accounts")
+
+
+def _terms(books: Chart, tx: Tx) -> None:
+    for one in books.terms:
+        tx.add(
+            PaymentTerm(
+                key=one.key,
+                name=one.name,
+                instalments=[TermPart(percent=part.portion, days=part.days, end_of_month=part.end_of_month) for part in one.instalments],
+                discount_percent=one.discount.percent if one.discount else None,
+                discount_days=one.discount.days if one.discount else None,
+            )
+        )

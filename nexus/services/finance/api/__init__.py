@@ -13,6 +13,18 @@ from nexus.services.finance.api.entries import (
     ReverseEntry,
     ReviseEntry,
 )
+from nexus.services.finance.api.invoices import (
+    CancelInvoice,
+    CreateInvoice,
+    CreditInvoice,
+    InvoiceCancelled,
+    InvoiceCreated,
+    InvoiceCredited,
+    InvoicePosted,
+    InvoiceRevised,
+    PostInvoice,
+    ReviseInvoice,
+)
 from nexus.services.finance.api.periods import (
     ClosePeriod,
     CompanyLocked,
@@ -29,9 +41,12 @@ from nexus.services.finance.api.periods import (
 )
 
 __all__ = [
+    "CancelInvoice",
     "ClosePeriod",
     "CompanyLocked",
     "CreateFiscalYear",
+    "CreateInvoice",
+    "CreditInvoice",
     "DiscardEntry",
     "DraftEntry",
     "EntryDiscarded",
@@ -41,6 +56,11 @@ __all__ = [
     "EntryRevised",
     "FiscalYearCreated",
     "GrantLockException",
+    "InvoiceCancelled",
+    "InvoiceCreated",
+    "InvoiceCredited",
+    "InvoicePosted",
+    "InvoiceRevised",
     "LockExceptionGranted",
     "LockExceptionRevoked",
     "LockPeriod",
@@ -48,8 +68,10 @@ __all__ = [
     "PeriodReopened",
     "PostDraft",
     "PostEntry",
+    "PostInvoice",
     "ReopenPeriod",
     "ReverseEntry",
     "ReviseEntry",
+    "ReviseInvoice",
     "RevokeLockException",
 ]

@@ -1,23 +1,28 @@
 """What finance keeps."""
 
-from nexus.services.finance.entities.accounts import Account, CostCenter, ExchangeRate, Journal
+from nexus.services.finance.entities.accounts import Account, AccountRole, CostCenter, ExchangeRate, Journal
 from nexus.services.finance.entities.balances import AccountBalance, JournalHead, JournalSeries
 from nexus.services.finance.entities.companies import Company
 from nexus.services.finance.entities.entries import JournalEntry, JournalLine
+from nexus.services.finance.entities.invoices import Invoice, PaymentTerm, TaxRate
 from nexus.services.finance.entities.periods import AccountingPeriod, FiscalYear, LockException
 
 __all__ = [
     "Account",
     "AccountBalance",
+    "AccountRole",
     "AccountingPeriod",
     "Company",
     "CostCenter",
     "ExchangeRate",
     "FiscalYear",
+    "Invoice",
     "Journal",
     "JournalEntry",
     "JournalHead",
     "JournalLine",
     "JournalSeries",
     "LockException",
+    "PaymentTerm",
+    "TaxRate",
 ]

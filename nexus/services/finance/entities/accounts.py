@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from nexus.core import CheckConstraint, Entity, Index, Mapped, f, sql
-from nexus.services.finance.terms import AccountType, JournalType, RootType
+from nexus.services.finance.terms import AccountType, JournalType, LedgerRole, RootType
 
 _LIVE = "archived_at IS NULL"
 
@@ -29,6 +29,16 @@ class Account(Entity):
     frozen: Mapped[bool] = f.bool_(default=False, help="Takes no postings for now.")
 
 
+class AccountRole(Entity):
+    """Which account of a company plays a role: where rules post what names no account itself."""
+
+    __table_args__ = (Index("uq_finance_account_role", "company_id", "role", unique=True, postgresql_where=sql(_LIVE)),)
+
+    company_id: Mapped[UUID] = f.ref("finance.company", index=False, once=True)
+    role: Mapped[LedgerRole] = f.enum_(LedgerRole, once=True, example="receivable")
+    account_id: Mapped[UUID] = f.ref("finance.account", help="One of the company's that takes postings.")
+
+
 class Journal(Entity):
     """A book of entries of one kind, numbered without gaps within each fiscal year."""
 
@@ -41,7 +51,10 @@ class Journal(Entity):
     name: Mapped[str] = f.text(120, example="Sales")
     type: Mapped[JournalType] = f.enum_(JournalType, once=True)
     default_account_id: Mapped[UUID | None] = f.ref(
-        "finance.account", default=None, index=False, help="Of bank and cash: the account itself."
+        "finance.account",
+        default=None,
+        index=False,
+        help="Of bank and cash: the account itself. Of sales and purchases: where lines go that name none.",
     )
 
 

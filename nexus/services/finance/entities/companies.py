@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from nexus.core import Entity, Mapped, f
+from nexus.pricing import Rounding
 
 
 class Company(Entity):
@@ -17,6 +18,7 @@ class Company(Entity):
     tax_id: Mapped[str | None] = f.text(40, default=None)
     fiscal_year_month: Mapped[int] = f.int_(ge=1, le=12, default=1, help="The month in which its fiscal years begin.")
     fiscal_year_day: Mapped[int] = f.int_(ge=1, le=28, default=1, help="The day of that month.")
+    tax_rounding: Mapped[Rounding] = f.enum_(Rounding, default=Rounding.PER_LINE, help="Where its documents round: on each line, or once.")
     lock_date: Mapped[dt.date | None] = f.date(default=None, read_only=True, help="Nothing is posted up to this day.")
     tax_lock_date: Mapped[dt.date | None] = f.date(default=None, read_only=True, help="Nothing that touches a tax account, up to this day.")
     sale_lock_date: Mapped[dt.date | None] = f.date(default=None, read_only=True, help="Nothing in sale journals, up to this day.")

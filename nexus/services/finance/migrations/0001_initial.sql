@@ -8,6 +8,7 @@ CREATE TABLE {s}.finance_company (
 	tax_id TEXT,
 	fiscal_year_month BIGINT NOT NULL,
 	fiscal_year_day BIGINT NOT NULL,
+	tax_rounding VARCHAR(40) NOT NULL,
 	lock_date DATE,
 	tax_lock_date DATE,
 	sale_lock_date DATE,
@@ -24,7 +25,8 @@ CREATE TABLE {s}.finance_company (
 	custom JSONB NOT NULL,
 	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
 	CONSTRAINT pk_finance_company PRIMARY KEY (id),
-	CONSTRAINT ck_finance_company_base_currency_iso4217 CHECK (num_nulls(base_currency, nexus_cell.currency_scale(base_currency)) <> 1)
+	CONSTRAINT ck_finance_company_base_currency_iso4217 CHECK (num_nulls(base_currency, nexus_cell.currency_scale(base_currency)) <> 1),
+	CONSTRAINT ck_finance_company_tax_rounding_known CHECK (tax_rounding IN ('round_per_line', 'round_globally'))
 );
 CREATE INDEX ix_finance_company_search ON {s}.finance_company USING gin (search);
 CREATE UNIQUE INDEX uq_finance_company_key ON {s}.finance_company (key) WHERE archived_at IS NULL;
@@ -54,6 +56,32 @@ CREATE TABLE {s}.finance_exchange_rate (
 	CONSTRAINT ck_finance_exchange_rate_to_currency_iso4217 CHECK (num_nulls(to_currency, nexus_cell.currency_scale(to_currency)) <> 1)
 );
 CREATE UNIQUE INDEX uq_finance_exchange_rate_day ON {s}.finance_exchange_rate (from_currency, to_currency, date) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_payment_term (
+	key TEXT,
+	name TEXT NOT NULL,
+	instalments JSONB NOT NULL,
+	discount_percent NUMERIC,
+	discount_days BIGINT,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_payment_term PRIMARY KEY (id),
+	CONSTRAINT ck_finance_payment_term_discount_days_with_its_percent CHECK ((discount_percent IS NULL) = (discount_days IS NULL)),
+	CONSTRAINT ck_finance_payment_term_discount_percent_least CHECK (discount_percent >= 0),
+	CONSTRAINT ck_finance_payment_term_discount_percent_most CHECK (discount_percent <= 99),
+	CONSTRAINT ck_finance_payment_term_discount_percent_scale CHECK (discount_percent = round(discount_percent, 3)),
+	CONSTRAINT ck_finance_payment_term_discount_percent_size CHECK (abs(discount_percent) < 1e3)
+);
+CREATE INDEX ix_finance_payment_term_search ON {s}.finance_payment_term USING gin (search);
+CREATE UNIQUE INDEX uq_finance_payment_term_key ON {s}.finance_payment_term (key) WHERE archived_at IS NULL;
 CREATE TABLE {s}.finance_account (
 	company_id UUID NOT NULL,
 	code TEXT NOT NULL,
@@ -127,6 +155,78 @@ CREATE TABLE {s}.finance_fiscal_year (
 	CONSTRAINT uq_finance_fiscal_year_company_id_name UNIQUE (company_id, name),
 	CONSTRAINT uq_finance_fiscal_year_company_id_starts_on UNIQUE (company_id, starts_on)
 );
+CREATE TABLE {s}.finance_invoice (
+	company_id UUID NOT NULL,
+	kind VARCHAR(40) NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	number TEXT,
+	reference TEXT,
+	date DATE NOT NULL,
+	party_id UUID NOT NULL,
+	party_name TEXT NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	rounding VARCHAR(40) NOT NULL,
+	discount_percent NUMERIC NOT NULL,
+	discount_amount NUMERIC NOT NULL,
+	lines JSONB NOT NULL,
+	figures JSONB NOT NULL,
+	taxes JSONB NOT NULL,
+	net NUMERIC NOT NULL,
+	tax NUMERIC NOT NULL,
+	total NUMERIC NOT NULL,
+	withheld NUMERIC NOT NULL,
+	payable NUMERIC NOT NULL,
+	payment_term_id UUID,
+	schedule JSONB NOT NULL,
+	due_on DATE NOT NULL,
+	credit_of_id UUID,
+	credited JSONB NOT NULL,
+	entry_id UUID,
+	posted_at TIMESTAMP WITH TIME ZONE,
+	notes TEXT,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[number, reference, party_name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_invoice PRIMARY KEY (id),
+	CONSTRAINT ck_finance_invoice_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_invoice_discount_amount_scale CHECK (discount_amount = round(discount_amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_invoice_discount_amount_size CHECK (abs(discount_amount) < 1e20),
+	CONSTRAINT ck_finance_invoice_discount_percent_least CHECK (discount_percent >= 0),
+	CONSTRAINT ck_finance_invoice_discount_percent_most CHECK (discount_percent <= 100),
+	CONSTRAINT ck_finance_invoice_discount_percent_scale CHECK (discount_percent = round(discount_percent, 6)),
+	CONSTRAINT ck_finance_invoice_discount_percent_size CHECK (abs(discount_percent) < 1e3),
+	CONSTRAINT ck_finance_invoice_entry_id_once_posted CHECK ((status IN ('draft', 'cancelled')) = (entry_id IS NULL)),
+	CONSTRAINT ck_finance_invoice_kind_known CHECK (kind IN ('sales_invoice', 'credit_note', 'purchase_bill', 'debit_note')),
+	CONSTRAINT ck_finance_invoice_net_scale CHECK (net = round(net, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_invoice_net_size CHECK (abs(net) < 1e20),
+	CONSTRAINT ck_finance_invoice_payable_scale CHECK (payable = round(payable, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_invoice_payable_size CHECK (abs(payable) < 1e20),
+	CONSTRAINT ck_finance_invoice_rounding_known CHECK (rounding IN ('round_per_line', 'round_globally')),
+	CONSTRAINT ck_finance_invoice_status_known CHECK (status IN ('draft', 'posted', 'partly_paid', 'paid', 'reversed', 'cancelled')),
+	CONSTRAINT ck_finance_invoice_tax_scale CHECK (tax = round(tax, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_invoice_tax_size CHECK (abs(tax) < 1e20),
+	CONSTRAINT ck_finance_invoice_total_of_its_parts CHECK (total = net + tax AND payable = total - withheld),
+	CONSTRAINT ck_finance_invoice_total_scale CHECK (total = round(total, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_invoice_total_size CHECK (abs(total) < 1e20),
+	CONSTRAINT ck_finance_invoice_withheld_scale CHECK (withheld = round(withheld, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_invoice_withheld_size CHECK (abs(withheld) < 1e20),
+	CONSTRAINT fk_finance_invoice_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_invoice_payment_term_id FOREIGN KEY(payment_term_id) REFERENCES {s}.finance_payment_term (id)
+);
+CREATE INDEX ix_finance_invoice_credit_of_id ON {s}.finance_invoice (credit_of_id);
+CREATE INDEX ix_finance_invoice_party_id ON {s}.finance_invoice (party_id, kind);
+CREATE INDEX ix_finance_invoice_search ON {s}.finance_invoice USING gin (search);
+CREATE INDEX ix_finance_invoice_status ON {s}.finance_invoice (status);
+CREATE UNIQUE INDEX uq_finance_invoice_number ON {s}.finance_invoice (company_id, number) WHERE number IS NOT NULL;
+CREATE UNIQUE INDEX uq_finance_invoice_reference ON {s}.finance_invoice (company_id, party_id, reference, total) WHERE kind = 'purchase_bill' AND status NOT IN ('cancelled', 'reversed') AND reference IS NOT NULL;
 CREATE TABLE {s}.finance_lock_exception (
 	company_id UUID NOT NULL,
 	user_id UUID NOT NULL,
@@ -150,6 +250,27 @@ CREATE TABLE {s}.finance_lock_exception (
 	CONSTRAINT fk_finance_lock_exception_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
 );
 CREATE INDEX ix_finance_lock_exception_user_id ON {s}.finance_lock_exception (user_id, company_id) WHERE revoked_at IS NULL;
+CREATE TABLE {s}.finance_account_role (
+	company_id UUID NOT NULL,
+	role VARCHAR(40) NOT NULL,
+	account_id UUID NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_account_role PRIMARY KEY (id),
+	CONSTRAINT ck_finance_account_role_role_known CHECK (role IN ('receivable', 'payable', 'bank', 'cash', 'sales', 'purchases', 'cogs', 'stock', 'goods_received', 'suspense', 'write_off', 'rounding', 'fx_gain', 'fx_loss', 'unrealised_fx_gain', 'unrealised_fx_loss', 'capital', 'retained_earnings', 'opening_balance', 'tax_output', 'tax_input', 'tax_settlement', 'withholding_payable', 'withholding_receivable', 'customer_advances', 'supplier_advances', 'deferred_revenue', 'deferred_expense', 'accrued_revenue', 'accrued_expense', 'fixed_assets', 'accumulated_depreciation', 'depreciation', 'asset_disposal_gain', 'asset_disposal_loss', 'payroll_payable', 'payroll_tax', 'social_security', 'wages', 'stock_adjustment', 'cash_difference', 'discounts_given', 'discounts_taken', 'bank_charges', 'interest_income', 'interest_expense', 'income_tax', 'income_tax_payable', 'bad_debts', 'expense_claims', 'other_income', 'other_expense', 'intercompany')),
+	CONSTRAINT fk_finance_account_role_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_account_role_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE INDEX ix_finance_account_role_account_id ON {s}.finance_account_role (account_id);
+CREATE UNIQUE INDEX uq_finance_account_role ON {s}.finance_account_role (company_id, role) WHERE archived_at IS NULL;
 CREATE TABLE {s}.finance_accounting_period (
 	company_id UUID NOT NULL,
 	fiscal_year_id UUID NOT NULL,
@@ -198,6 +319,49 @@ CREATE TABLE {s}.finance_journal (
 	CONSTRAINT fk_finance_journal_default_account_id FOREIGN KEY(default_account_id) REFERENCES {s}.finance_account (id)
 );
 CREATE UNIQUE INDEX uq_finance_journal_code ON {s}.finance_journal (company_id, code) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_tax_rate (
+	company_id UUID NOT NULL,
+	code TEXT NOT NULL,
+	name TEXT NOT NULL,
+	type VARCHAR(40) NOT NULL,
+	rate NUMERIC NOT NULL,
+	scope VARCHAR(40) NOT NULL,
+	price_included BOOLEAN NOT NULL,
+	compound BOOLEAN NOT NULL,
+	reverse_charge BOOLEAN NOT NULL,
+	withholding BOOLEAN NOT NULL,
+	members JSONB NOT NULL,
+	account_id UUID,
+	reverse_account_id UUID,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_tax_rate PRIMARY KEY (id),
+	CONSTRAINT ck_finance_tax_rate_compound_in_percent_alone CHECK (NOT (compound AND type = 'fixed')),
+	CONSTRAINT ck_finance_tax_rate_members_of_groups_alone CHECK ((type = 'group') = (members <> '[]')),
+	CONSTRAINT ck_finance_tax_rate_price_included_where_the_seller_charges_it CHECK (NOT (price_included AND (withholding OR reverse_charge))),
+	CONSTRAINT ck_finance_tax_rate_rate_least CHECK (rate >= 0),
+	CONSTRAINT ck_finance_tax_rate_rate_most CHECK (rate <= 1e+09),
+	CONSTRAINT ck_finance_tax_rate_rate_scale CHECK (rate = round(rate, 6)),
+	CONSTRAINT ck_finance_tax_rate_rate_size CHECK (abs(rate) < 1e12),
+	CONSTRAINT ck_finance_tax_rate_scope_known CHECK (scope IN ('sale', 'purchase', 'both')),
+	CONSTRAINT ck_finance_tax_rate_type_known CHECK (type IN ('percent', 'fixed', 'group')),
+	CONSTRAINT ck_finance_tax_rate_withholding_or_reverse_charge CHECK (NOT (withholding AND reverse_charge)),
+	CONSTRAINT fk_finance_tax_rate_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_tax_rate_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_tax_rate_reverse_account_id FOREIGN KEY(reverse_account_id) REFERENCES {s}.finance_account (id)
+);
+CREATE INDEX ix_finance_tax_rate_account_id ON {s}.finance_tax_rate (account_id);
+CREATE INDEX ix_finance_tax_rate_search ON {s}.finance_tax_rate USING gin (search);
+CREATE UNIQUE INDEX uq_finance_tax_rate_code ON {s}.finance_tax_rate (company_id, code) WHERE archived_at IS NULL;
 CREATE TABLE {s}.finance_account_balance (
 	company_id UUID NOT NULL,
 	journal_id UUID NOT NULL,
@@ -694,4 +858,14 @@ END $$;
 CREATE TRIGGER in_use BEFORE UPDATE OF company_id, root_type, currency, is_group ON {s}.finance_account FOR EACH ROW
     WHEN ((NEW.company_id, NEW.root_type, NEW.is_group) <> (OLD.company_id, OLD.root_type, OLD.is_group) OR NEW.currency IS DISTINCT FROM OLD.currency)
     EXECUTE FUNCTION {s}.finance_in_use();
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_lock_exception, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line TO {s};
+
+-- A role is played by an account of its own company that takes postings.
+CREATE FUNCTION {s}.finance_role_fits() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM {s}.finance_account a WHERE a.id = NEW.account_id AND a.company_id = NEW.company_id AND NOT a.is_group) THEN
+        PERFORM {s}.finance_refuse('UnfitAccount', jsonb_build_object('role', NEW.role));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER fits AFTER INSERT OR UPDATE OF account_id ON {s}.finance_account_role FOR EACH ROW EXECUTE FUNCTION {s}.finance_role_fits();
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line TO {s};

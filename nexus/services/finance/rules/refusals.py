@@ -131,3 +131,15 @@ class AccountInUse(Conflict):
 
 class NoExchangeRate(LinesRefused):
     """Line {lines}: there is no exchange rate for the currency on that day, so give the rate, or a debit or credit."""
+
+
+class UnfitAccount(Problem, status=422):
+    """That account cannot play the role {role}: it is a group, or none of this company's."""
+
+    role: str
+
+
+class RoleNotPlayed(Problem, status=422):
+    """No account of the company plays the role {role}: say which does with an account role."""
+
+    role: str

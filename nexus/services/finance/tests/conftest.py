@@ -20,8 +20,10 @@ from nexus.services.finance.entities import (
     Account,
     AccountBalance,
     AccountingPeriod,
+    AccountRole,
     Company,
     FiscalYear,
+    Invoice,
     Journal,
     JournalEntry,
     JournalHead,
@@ -41,9 +43,11 @@ GIVEN: Final[dict[str, Any]] = {
 KEPT: tuple[type[Entity], ...] = (
     Account,
     AccountBalance,
+    AccountRole,
     AccountingPeriod,
     Company,
     FiscalYear,
+    Invoice,
     Journal,
     JournalEntry,
     JournalHead,
@@ -54,6 +58,7 @@ KEPT: tuple[type[Entity], ...] = (
 
 
 CASH, BANK, OWED, TAX, OWING, CAPITAL, SALES, COSTS = "1254", "1251", "1221", "2131", "2111", "3110", "4110", "6310"
+PURCHASES, TAX_PAID, TAX_WITHHELD = "5120", "1241", "1243"
 
 
 @dataclass(frozen=True)

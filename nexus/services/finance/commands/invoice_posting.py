@@ -1,0 +1,147 @@
+"""Posting invoices, and taking them back."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, exact, func, handles, select
+from nexus.services.finance.api import CreditInvoice, InvoiceCredited, InvoicePosted, PostEntry, PostInvoice
+from nexus.services.finance.commands.years import today
+from nexus.services.finance.entities import AccountRole, Company, ExchangeRate, Invoice, Journal, JournalLine, TaxRate
+from nexus.services.finance.flows import invoice_flow
+from nexus.services.finance.invoice_terms import InvoiceKind
+from nexus.services.finance.rules.booking import Ledger, booked
+from nexus.services.finance.rules.invoicing import calculate
+from nexus.services.finance.rules.notes import parted, taken_back, wanted
+from nexus.services.finance.terms import JournalType
+
+_NOTES = {InvoiceKind.SALES_INVOICE: InvoiceKind.CREDIT_NOTE, InvoiceKind.PURCHASE_BILL: InvoiceKind.DEBIT_NOTE}
+
+
+@handles(PostInvoice, needs="finance.invoice:post")
+async def post_invoice(cmd: PostInvoice, tx: Tx) -> InvoicePosted:
+    invoice = await tx.get(Invoice, cmd.invoice_id, lock=True)
+    return await _post(invoice, cmd.rate, tx)
+
+
+async def _post(invoice: Invoice, rate: Decimal | None, tx: Tx) -> InvoicePosted:
+    """Number an invoice and book it. Its journal's lock is taken last, by the posting of the entry."""
+    if not invoice_flow.allows(invoice, "post"):
+        raise IllegalMove(entity="Invoice", now=str(invoice.status), move="post")
+    journal = await _journal(invoice, tx)
+    ledger = await _ledger(invoice, journal, rate, tx)
+    posted = await tx.call(
+        PostEntry(
+            journal_id=journal.id,
+            date=invoice.date,
+            lines=booked(invoice, ledger),
+            reference=invoice.reference,
+            source_entity="finance.invoice",
+            source_id=invoice.id,
+        )
+    )
+    invoice_flow.go(invoice, "post")  # only now: what is pending is written before each read, and a posted invoice has its entry
+    invoice.number, invoice.entry_id, invoice.posted_at = posted.number, posted.journal_entry_id, tx.now
+    return tx.emit(
+        InvoicePosted(
+            invoice_id=invoice.id,
+            kind=invoice.kind,
+            number=posted.number,
+            party_id=invoice.party_id,
+            total=invoice.total,
+            payable=invoice.payable,
+            currency=invoice.currency,
+            due_on=invoice.due_on,
+            journal_entry_id=posted.journal_entry_id,
+        )
+    )
+
+
+async def _ledger(invoice: Invoice, journal: Journal, rate: Decimal | None, tx: Tx) -> Ledger:
+    company = await tx.find(Company, Company.id == invoice.company_id)
+    assert company is not None
+    roles = await tx.list(AccountRole, AccountRole.company_id == company.id, AccountRole.archived_at.is_(None))
+    codes = [one.code for one in invoice.taxes]
+    taxes = await tx.list(TaxRate, TaxRate.company_id == company.id, among(TaxRate.code, codes)) if codes else []
+    worth = Decimal(1) if invoice.currency == company.base_currency else rate or await _rate(invoice, company.base_currency, tx)
+    return Ledger(
+        currency=company.base_currency,
+        roles={one.role: one.account_id for one in roles},
+        traded=journal.default_account_id,
+        rates={one.code: one for one in taxes},
+        rate=_usual(worth),
+    )
+
+
+def _usual(rate: Decimal) -> Decimal:
+    if not rate.is_finite() or not 0 < rate < 10**10 or rate != round(rate, 10):
+        raise Invalid.of(FieldError("rate", "is more than 0 and has at most 10 decimals"))
+    return rate
+
+
+async def _rate(invoice: Invoice, base: str, tx: Tx) -> Decimal:
+    """The last exchange rate up to the invoice's date."""
+    known = await tx.list(
+        ExchangeRate,
+        ExchangeRate.from_currency == invoice.currency,
+        ExchangeRate.to_currency == base,
+        ExchangeRate.date <= invoice.date,
+        ExchangeRate.archived_at.is_(None),
+        order_by=[ExchangeRate.date.desc()],
+        limit=1,
+    )
+    if not known:
+        raise Invalid.of(FieldError("rate", f"of {invoice.currency} in {base} on {invoice.date} is not known"))
+    return known[0].rate
+
+
+async def _journal(invoice: Invoice, tx: Tx) -> Journal:
+    kind = JournalType.SALE if invoice.kind.sale else JournalType.PURCHASE
+    journal = await tx.find(Journal, Journal.company_id == invoice.company_id, Journal.type == kind, Journal.archived_at.is_(None))
+    if journal is None:
+        raise Invalid.of(FieldError("company_id", f"has no {kind} journal"))
+    return journal
+
+
+@handles(CreditInvoice, needs="finance.invoice:credit")
+async def credit_invoice(cmd: CreditInvoice, tx: Tx) -> InvoiceCredited:
+    invoice = await tx.get(Invoice, cmd.invoice_id, lock=True)  # of two notes at once, the second sees what the first took back
+    invoice_flow.go(invoice, "credit")
+    if invoice.kind not in _NOTES:
+        raise Invalid.of(FieldError("invoice_id", "is a note, which is not credited itself"))
+    taken = taken_back(await tx.list(Invoice, Invoice.credit_of_id == invoice.id))
+    credited = wanted(invoice, cmd.lines, taken)
+    figures = parted(invoice, credited, taken)
+    note = Invoice(
+        company_id=invoice.company_id,
+        kind=_NOTES[invoice.kind],
+        date=cmd.date or today(tx),
+        party_id=invoice.party_id,
+        party_name=invoice.party_name,
+        currency=invoice.currency,
+        rounding=invoice.rounding,
+        lines=[invoice.lines[one.line].changed(quantity=one.quantity) for one in credited],
+        reference=invoice.number,
+        credit_of_id=invoice.id,
+        credited=credited,
+        notes=cmd.reason,
+        figures=[],
+        taxes=[],
+        schedule=[],
+        due_on=cmd.date or today(tx),
+        net=figures.net,
+        tax=figures.tax,
+        total=figures.total,
+        withheld=figures.withheld,
+        payable=figures.payable,
+    )
+    calculate(note, figures, {one.code: one.name for one in invoice.taxes}, None)
+    tx.add(note)
+    posted = await _post(note, await _booked_at(invoice, tx), tx)
+    return tx.emit(InvoiceCredited(invoice_id=invoice.id, note_id=note.id, number=posted.number, total=note.total, currency=note.currency))
+
+
+async def _booked_at(invoice: Invoice, tx: Tx) -> Decimal | None:
+    """The rate at which an invoice was booked, so that a note takes back what it did."""
+    (row,) = await tx.rows(select(exact(func.max(JournalLine.rate)).label("rate")).where(JournalLine.entry_id == invoice.entry_id))
+    return None if row["rate"] is None else Decimal(row["rate"])
