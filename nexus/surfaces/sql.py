@@ -126,7 +126,7 @@ _PLAIN: Final[dict[type, Callable[[Any], bytes | None]]] = {
 
 def encode(value: Any) -> bytes | None:
     """A Python value as an argument: the text PostgreSQL reads for it. Tuples become arrays; lists, dicts and structs JSON."""
-    plain = _PLAIN.get(type(value))
+    plain = _PLAIN.get(value.__class__)
     return plain(value) if plain is not None else _encode(value)
 
 
