@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -49,7 +49,17 @@ def query_of(types: Types, member: Member) -> tuple[str, str]:
             raise AssertionError(member.name)
 
 
-LEAST = {"periodStart": '"2026-01-01"', "periodEnd": '"2026-03-31"', "by": "OWNER"}
+SOME: Final = f'"{uuid4()}"'
+LEAST: Final = {
+    "periodStart": '"2026-01-01"',
+    "periodEnd": '"2026-03-31"',
+    "since": '"2026-01-01"',
+    "until": '"2026-03-31"',
+    "on": '"2026-03-31"',
+    "by": "OWNER",
+    "companyId": SOME,
+    "accountId": SOME,
+}
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
