@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import LifoQueue
+from uuid import UUID
 
 import psycopg
 import pytest
 import uvloop
 
+from nexus.core.ids import uuid7
 from nexus.core.service import Service, installed
 from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.engines.oltp.postgres import Postgres
@@ -20,7 +25,7 @@ from nexus.engines.oltp.roles import bootstrap, credentials
 from nexus.gateway.federation.toolbox import NoNode, Toolbox
 from nexus.runtime.cell_schema import install
 from nexus.runtime.databases import own_database
-from nexus.runtime.testing import Harness
+from nexus.runtime.testing import Harness, schema_of, tenant_script
 from nexus.surfaces.tables import cell_functions
 
 
@@ -64,8 +69,9 @@ def reachable(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
-    """A server for the session. It does not flush to disk: tests that kill one start their own."""
-    server = EmbeddedPostgres(reachable(tmp_path_factory.mktemp("postgres")), settings={"fsync": "off", "max_connections": "200"})
+    """A server for the session. It does not flush to disk: tests that kill one start their own. Who waits for each other is told soon."""
+    settings = {"fsync": "off", "max_connections": "200", "deadlock_timeout": "100ms"}
+    server = EmbeddedPostgres(reachable(tmp_path_factory.mktemp("postgres")), settings=settings)
     await server.start()
     yield server
     await server.stop()
@@ -97,10 +103,34 @@ def services() -> dict[str, Service]:
     return installed()
 
 
+@pytest.fixture(scope="session")
+def new_tenants(database: Database, services: dict[str, Service]) -> Iterator[Callable[[], Awaitable[UUID]]]:
+    """Tenants with every service. They are made ahead of the tests, which wait for little else, by two connections that know the catalogue."""
+    making, idle = deque[Future[UUID]](), LifoQueue[psycopg.Connection]()
+
+    def make() -> UUID:
+        id, connection = uuid7(), idle.get()
+        connection.execute(tenant_script(schema_of(id), services.values()).encode())
+        idle.put(connection)
+        return id
+
+    async def take() -> UUID:
+        while len(making) < 6:
+            making.append(makers.submit(make))
+        return await asyncio.wrap_future(making.popleft())
+
+    with psycopg.connect(database.owner) as one, psycopg.connect(database.owner) as other, ThreadPoolExecutor(2) as makers:
+        for connection in (one, other):
+            connection.autocommit = True
+            idle.put(connection)
+        yield take
+        makers.shutdown(cancel_futures=True)
+
+
 @pytest.fixture
-async def tenant(oltp: Postgres, database: Database, services: dict[str, Service]) -> Harness:
+async def tenant(new_tenants: Callable[[], Awaitable[UUID]], oltp: Postgres, services: dict[str, Service]) -> Harness:
     """A fresh tenant with every service, seen by its owner."""
-    return await Harness.fresh(oltp, database.owner, services.values())
+    return Harness.of(oltp, await new_tenants(), services.values())
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, TypeAlias, cast
@@ -24,6 +25,7 @@ TENANT = "tenant"
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
+@functools.cache
 def snake(name: str) -> str:
     """`LostReason` is "lost_reason"."""
     return _WORD.sub("_", name).lower()

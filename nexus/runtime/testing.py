@@ -249,14 +249,17 @@ class Harness:
     @classmethod
     async def fresh(cls, oltp: Oltp, owner_url: str, services: Iterable[Service], *, country: str = "NG", currency: str = "NGN") -> Self:
         """A new tenant with the tables of these services, seen by its owner."""
-        services = builtins.list(services)
-        id = uuid7()
-        schema = f"t_{id.hex}"
+        services, id = builtins.list(services), uuid7()
         async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as owner:
-            await owner.execute(tenant_script(schema, services).encode())
+            await owner.execute(tenant_script(schema_of(id), services).encode())
+        return cls.of(oltp, id, services, country=country, currency=currency)
+
+    @classmethod
+    def of(cls, oltp: Oltp, id: UUID, services: Iterable[Service], *, country: str = "NG", currency: str = "NGN") -> Self:
+        """A tenant whose tables are there, seen by its owner."""
         tenant = Tenant(id, "test", "Test", country, currency, "Africa/Lagos", "en")
-        owner_rights = rights_of(frozenset(["auth.owner"]), frozenset("*"))
-        return cls(oltp, Caller(tenant, schema, "test", Actor(uuid7(), "user:owner"), owner_rights), services)
+        rights = rights_of(frozenset(["auth.owner"]), frozenset("*"))
+        return cls(oltp, Caller(tenant, schema_of(id), "test", Actor(uuid7(), "user:owner"), rights), services)
 
 
 def _scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -264,6 +267,11 @@ def _scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     named.append((b"authorization", b"Bearer test"))
     return {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": named}
+
+
+def schema_of(tenant: UUID) -> str:
+    """Where a tenant's tables are."""
+    return f"t_{tenant.hex}"
 
 
 def tenant_script(schema: str, services: Iterable[Service]) -> str:
@@ -278,4 +286,4 @@ GRANT USAGE ON SCHEMA {schema} TO {schema};
 """ + tables.replace("{s}", schema)
 
 
-__all__ = ["Answered", "Harness", "tenant_script"]
+__all__ = ["Answered", "Harness", "schema_of", "tenant_script"]

@@ -18,6 +18,7 @@ from sqlalchemy.util import set_creation_order
 
 from nexus.core.entity import AnyTable, Entity, facts, table_of
 from nexus.core.service import Service
+from nexus.surfaces.kept import kept
 from nexus.surfaces.sql import DIALECT, qualified
 
 PLATFORM_TABLES = ("nexus_idempotency", "nexus_inbox", "nexus_import", "nexus_import_row", "nexus_import_key")
@@ -148,6 +149,7 @@ def search_vector(entity: type[Entity], without: frozenset[str] = frozenset()) -
     return f"nexus_cell.words(ARRAY[{texts}]::text[], ARRAY[{jsons}]::jsonb[])"
 
 
+@kept  # a copy of a table is never let go: its columns stay registered with the originals of their types
 def full_table(entity: type[Entity]) -> AnyTable:
     """The table with everything the declaration implies: checks, foreign keys within the service, unique rules, the search column."""
     declared = table_of(entity)
@@ -180,12 +182,15 @@ def _rule(of: object) -> str | None:
     return None if of in (None, "RESTRICT") else str(of)
 
 
-def statements(entity: type[Entity]) -> Iterator[str]:
+@kept
+def statements(entity: type[Entity]) -> tuple[str, ...]:
     """The DDL of one entity: its table, then its indexes."""
     table = full_table(entity)
-    yield qualified(str(CreateTable(table).compile(dialect=copy.copy(DIALECT)))).strip()
-    for index in sorted(table.indexes, key=lambda one: str(one.name)):
-        yield qualified(str(CreateIndex(index).compile(dialect=copy.copy(DIALECT)))).strip()
+    made: list[sa.ExecutableDDLElement] = [
+        CreateTable(table),
+        *(CreateIndex(index) for index in sorted(table.indexes, key=lambda one: str(one.name))),
+    ]
+    return tuple(qualified(str(one.compile(dialect=copy.copy(DIALECT)))).strip() for one in made)
 
 
 def script(service: Service) -> str:

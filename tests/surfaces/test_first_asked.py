@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -18,11 +19,13 @@ IMPORTED = [shape_of(entity) for service in installed().values() for entity in s
 
 
 def parameters(answer: Answer) -> str:
-    """Every date that a report takes, and everything else that it needs."""
+    """Every date that a report takes, and everything else that it needs; an id is that of nothing."""
     given: list[str] = []
     for field in msgspec.structs.fields(answer.query):
         if dt.date.__name__ in str(field.type):
             given.append(f"{field.encode_name}=2026-0{len(given) + 1}-01")
+        elif UUID.__name__ in str(field.type):
+            given.append(f"{field.encode_name}={uuid7()}")
         elif field.required:
             given.append(f"{field.encode_name}=1")
     return "&".join(given)

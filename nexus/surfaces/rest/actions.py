@@ -11,6 +11,7 @@ from nexus.core.message import Answer, Command, Handler
 from nexus.core.problem import Forbidden, Invalid
 from nexus.engines.oltp import DatabaseError
 from nexus.surfaces.calling import Host, Outcome
+from nexus.surfaces.kept import kept
 from nexus.surfaces.refusals import problem_of
 from nexus.surfaces.rest.message import JSON, Request, Response, stored, tag_of
 from nexus.surfaces.rest.records import record_id
@@ -65,6 +66,7 @@ def _members(fields: Any) -> dict[str, Any]:
     return {name: getattr(fields, name) for name in fields.__struct_fields__}
 
 
+@kept
 def body_type(handler: Handler) -> Any:
     """What the body of the command's request holds: its fields, without the one that the path gives."""
     command, target = handler.command, handler.target_field

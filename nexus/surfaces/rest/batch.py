@@ -12,6 +12,7 @@ import msgspec
 
 from nexus.core.problem import AlreadyExists, Conflict, FieldError, Invalid, NotFound, PreconditionFailed, Problem, TooLarge
 from nexus.surfaces.bulk import MAX_ROWS
+from nexus.surfaces.kept import kept
 from nexus.surfaces.limits import OverLimit
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.rest.message import Progress
@@ -196,3 +197,9 @@ class Reader:
         else:
             row.sent = msgspec.json.encode(record)
         return row
+
+
+@kept
+def reader_of(wire: Wire) -> Reader:
+    """The reader of an entity, made on first use."""
+    return Reader(wire)

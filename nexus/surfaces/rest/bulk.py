@@ -15,7 +15,7 @@ from nexus.surfaces.calling import STORED, Host, Key, Outcome, is_replay, outcom
 from nexus.surfaces.limits import OverLimit
 from nexus.surfaces.permissions import Rights
 from nexus.surfaces.refusals import problem_of
-from nexus.surfaces.rest.batch import Batch, Reader, Row, Verb
+from nexus.surfaces.rest.batch import Batch, Row, Verb, reader_of
 from nexus.surfaces.rest.message import Request, Response, stored
 from nexus.surfaces.rest.records import Records
 from nexus.surfaces.verdicts import change_verdicts, create_verdicts, read
@@ -32,7 +32,7 @@ class Bulk:
         self._host = host
         self._records = records
         self._shape = records.shape
-        self.reader = Reader(records.wire)
+        self.reader = reader_of(records.wire)
 
     async def create(self, request: Request) -> Response:
         """`{"items": [{…}], "mode": "all" | "each"}`: every record or none, or each that is right; answers their ids in order."""
