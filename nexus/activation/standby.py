@@ -82,7 +82,7 @@ class Standby:
                 await asyncio.wait_for(self._taken.wait(), every)
             except TimeoutError:
                 continue
-            await asyncio.sleep(0.2)  # let the activation that took it have the machine first
+            await asyncio.sleep(1.0)  # let the activation that took it have the machine first
 
     async def _make(self, cell: Cell) -> bool:
         id, versions = uuid7(), self._platform.prepared_key()
