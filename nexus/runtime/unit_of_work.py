@@ -27,7 +27,7 @@ from nexus.surfaces.effects import Effects, How
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.limits import amounts_set
 from nexus.surfaces.permissions import Rights
-from nexus.surfaces.records import changeable, records_of
+from nexus.surfaces.records import as_arguments, changeable, records_of
 from nexus.surfaces.redirects import Merged, survivor_statement
 from nexus.surfaces.shapes import Shape, shape_of
 from nexus.surfaces.sql import call
@@ -233,12 +233,12 @@ class UnitOfWork(Tx):
         answer: R = await self._forward(self, command)
         return answer
 
-    def _flush(self) -> builtins.list[Call]:
-        """The statements that make the database what the objects are, and what audit and the log say of it."""
+    def _flush(self, *, last: bool = False) -> builtins.list[Call]:
+        """The statements that make the database what the objects are, and what audit and the log say of it. `last`: no object changes after it."""
         known = builtins.list(self._known.items())  # without what is inserted now: it has not changed since
-        return [*self._inserts(), *self._updates(known), *self._deletes()]
+        return [*self._inserts(last), *self._updates(known), *self._deletes()]
 
-    def _inserts(self) -> builtins.list[Call]:
+    def _inserts(self, last: bool) -> builtins.list[Call]:
         calls: builtins.list[Call] = []
         by_kind: dict[type[Entity], builtins.list[Entity]] = {}
         for entity in self._new:
@@ -246,24 +246,26 @@ class UnitOfWork(Tx):
         for table in _by_dependence(len(Entity.metadata.tables)) if len(by_kind) > 1 else [kind.__table__ for kind in by_kind]:
             for kind, entities in by_kind.items():
                 if kind.__table__ is table:
-                    calls.append(records_of(kind).insert(entities, self.actor.id))
-                    for entity in entities:
-                        self._tell_new(kind, entity)
+                    values = [self._tell_new(kind, entity, last) for entity in entities]
+                    calls.append(records_of(kind).insert(values, self.actor.id))
         self._new.clear()
         return calls
 
-    def _tell_new(self, kind: type[Entity], entity: Entity) -> None:
+    def _tell_new(self, kind: type[Entity], entity: Entity, last: bool) -> dict[str, Any]:
+        """Tell of a new object, and take note of what it is where it may still change; its values by name."""
         records = records_of(kind)
         entity.created_at = entity.updated_at = self.now
         entity.created_by = entity.updated_by = self.actor.id
         values = records.values(entity)
-        self._known[kind, entity.id] = (entity, records.snapshot(entity))
+        if not last:
+            self._known[kind, entity.id] = (entity, as_arguments(values))
         self._within(records.shape, values, values)
         if self.effects is not None:
-            self.effects.change(kind, entity.id, "created", {}, records.snapshot(entity), self.rights, True)
+            self.effects.change(kind, entity.id, "created", {}, as_arguments(values), self.rights, True)
         self._tell(kind, entity.id, "created", journal.shown(records.shape, values))
         declared = {field.name: values[field.name] for field in records.shape.initial if field.name != "id"}
         self._say(records.shape, entity.id, self._after, declared)
+        return values
 
     def _updates(self, known: Iterable[tuple[_Name, tuple[Entity, dict[str, bytes | None]]]]) -> builtins.list[Call]:
         calls: builtins.list[Call] = []
@@ -365,7 +367,7 @@ class UnitOfWork(Tx):
 
     async def commit(self, *last: Call, entity: str = "", id: UUID | None = None, outcome: dict[str, Any] | None = None) -> None:
         """Write everything and make it true, in one round trip."""
-        opening, pending = self._first, self._flush()
+        opening, pending = self._first, self._flush(last=True)
         self._first = []
         try:
             await self._transaction.commit(*opening, *pending, *self._timers(), *self._journal(entity, id, outcome or {}), *last)

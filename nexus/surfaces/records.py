@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -66,12 +66,12 @@ class Records:
 
     def snapshot(self, entity: Entity) -> dict[str, bytes | None]:
         """The columns as arguments: two snapshots differ where the record changed, in a nested value too."""
-        return {name: encode(value) for name, value in self.values(entity).items()}
+        return as_arguments(self.values(entity))
 
-    def insert(self, entities: Iterable[Entity], me: UUID | None) -> Call:
-        """Insert new objects in one statement."""
+    def insert(self, values: Iterable[dict[str, Any]], me: UUID | None) -> Call:
+        """Insert new objects in one statement, by the values of their columns."""
         names = [field.name for field in self.shape.initial] + ["archived_at"]
-        rows = [{name: getattr(entity, name) for name in names} for entity in entities]
+        rows = [{name: each[name] for name in names} for each in values]
         return self._insert, [msgspec.json.encode(rows), encode(me)]
 
     def update(self, entity: Entity, names: tuple[str, ...], me: UUID | None) -> Call:
@@ -81,6 +81,11 @@ class Records:
 
     def delete(self, entity: Entity) -> Call:
         return self._delete, [encode(entity.id)]
+
+
+def as_arguments(values: Mapping[str, Any]) -> dict[str, bytes | None]:
+    """Values by name as statements take them."""
+    return {name: encode(value) for name, value in values.items()}
 
 
 def _type(field: Field) -> Any:
