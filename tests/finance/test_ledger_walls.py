@@ -11,9 +11,11 @@ import psycopg
 import pytest
 
 from conftest import Database
+from nexus.core import uuid7
 from nexus.runtime.testing import Harness
-from nexus.services.finance.api import DraftEntry, ReverseEntry
+from nexus.services.finance.api import DraftEntry, RecordPayment, ReverseEntry
 from nexus.services.finance.entities import JournalEntry, JournalLine
+from nexus.services.finance.payment_terms import PaymentDirection
 from nexus.services.finance.queries.proof import LedgerProof
 from nexus.services.finance.rules.chain import first_broken
 from nexus.services.finance.terms import EntryStatus
@@ -68,6 +70,12 @@ HOSTILE = (
     "UPDATE {s}.finance_account SET currency = 'USD' WHERE code = '1254'",
     "DELETE FROM {s}.finance_account WHERE code = '1254'",
     "ALTER TABLE {s}.finance_journal_line DISABLE TRIGGER ALL",
+    "UPDATE {s}.finance_payment SET amount = amount + 1",
+    "UPDATE {s}.finance_payment SET status = 'bounced', bounce_entry_id = entry_id",
+    "UPDATE {s}.finance_payment SET party_id = gen_random_uuid()",
+    "DELETE FROM {s}.finance_payment",
+    "INSERT INTO {s}.finance_payment SELECT (jsonb_populate_record(p, jsonb_build_object('id', gen_random_uuid(), 'number', 'X'))).*"
+    " FROM {s}.finance_payment p",
     "TRUNCATE {s}.finance_journal_line",
     "SET session_replication_role = replica",
 )
@@ -76,6 +84,7 @@ HOSTILE = (
 @pytest.mark.parametrize("hostile", HOSTILE)
 async def test_nothing_that_is_posted_is_changed_by_sql(books: Books, tenant_sql: Connection, hostile: str) -> None:
     await books.sale()
+    await books.finance.run(RecordPayment(direction=PaymentDirection.RECEIVED, party_id=uuid7(), amount=Decimal(7), date=books.day))
     before = [vars(one) for one in await books.finance.list(JournalLine)]
     with pytest.raises(psycopg.Error):
         await tenant_sql.execute(hostile.replace("{s}", books.finance.caller.schema).encode())

@@ -1,14 +1,14 @@
 """Finance: the general ledger of each company, its accounts, journals, fiscal years and locks.
 
-terms.py       the words of the field           enums, and the values kept inside records; those of invoices in invoice_terms.py
-entities/      what it keeps                    companies, accounts and their roles, journals, years and periods, rates; entries, lines, balances; invoices
+terms.py       the words of the field           enums, and the values kept inside records; those of invoices and payments in …_terms.py
+entities/      what it keeps                    companies, accounts and their roles, journals, years and periods, rates; entries, lines, balances; invoices, payments
 invariants.sql what always holds                posting, numbers, chains, balances and locks, in the database itself
-flows.py       how it may change                entries, accounting periods, invoices
+flows.py       how it may change                entries, accounting periods, invoices, payments
 api/           what others may use              commands and events: the only door
-commands/      rules when asked                 entries, fiscal years, closing and locking; invoices, their posting and crediting
+commands/      rules when asked                 entries, fiscal years, closing and locking; invoices, their posting and crediting; payments
 rules/         what several of them share       refusals, conversion, the calendar of a fiscal year, the chain; what an invoice comes to and how it is booked
 queries/       reports                          trial balance, general ledger, profit and loss, balance sheet, proof
-policies.py    who may do what                  accountant, bookkeeper, auditor
+policies.py    who may do what                  accountant, bookkeeper, treasurer, auditor
 seeds.py       what a preset plants             a company with its chart, roles, journals, taxes, terms and this fiscal year
 """
 

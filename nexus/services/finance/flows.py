@@ -1,8 +1,9 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
-from nexus.services.finance.entities import AccountingPeriod, Invoice, JournalEntry
+from nexus.services.finance.entities import AccountingPeriod, Invoice, JournalEntry, Payment
 from nexus.services.finance.invoice_terms import InvoiceStatus
+from nexus.services.finance.payment_terms import PaymentStatus
 from nexus.services.finance.terms import EntryStatus, PeriodStatus
 
 period_flow = Flow(
@@ -26,3 +27,5 @@ invoice_flow = Flow(
     Move("post", [InvoiceStatus.DRAFT], InvoiceStatus.POSTED),
     Move("credit", [InvoiceStatus.POSTED], InvoiceStatus.POSTED),
 )
+
+payment_flow = Flow(Payment.status, Move("bounce", [PaymentStatus.POSTED], PaymentStatus.BOUNCED))

@@ -319,3 +319,34 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER fits AFTER INSERT OR UPDATE OF account_id ON {s}.finance_account_role FOR EACH ROW EXECUTE FUNCTION {s}.finance_role_fits();
+
+-- The entry of a document is taken back with the document, never alone.
+CREATE FUNCTION {s}.finance_with_its_document() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {s}.finance_payment WHERE entry_id = NEW.id AND status <> 'bounced') THEN
+        PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'a payment, which bounces'));
+    ELSIF EXISTS (SELECT FROM {s}.finance_invoice WHERE entry_id = NEW.id AND status <> 'reversed') THEN
+        PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'an invoice or a note, which is credited'));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER with_its_document AFTER UPDATE ON {s}.finance_journal_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'reversed') EXECUTE FUNCTION {s}.finance_with_its_document();
+
+-- A payment is what was booked: it is written with its entry, and changes once more, when its entry has been taken back.
+CREATE FUNCTION {s}.finance_payment_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND (OLD.status <> 'posted' OR (OLD.company_id, OLD.direction, OLD.party_type, OLD.party_id, OLD.amount,
+            OLD.currency, OLD.rate, OLD.date, OLD.number, OLD.journal_id, OLD.entry_id) IS DISTINCT FROM (NEW.company_id, NEW.direction, NEW.party_type,
+            NEW.party_id, NEW.amount, NEW.currency, NEW.rate, NEW.date, NEW.number, NEW.journal_id, NEW.entry_id)) THEN
+        PERFORM {s}.finance_refuse('PaymentIsFinal', '{}');
+    END IF;
+    IF NOT EXISTS (SELECT FROM {s}.finance_journal_entry e JOIN {s}.finance_journal_line l ON l.entry_id = e.id
+            WHERE e.id = NEW.entry_id AND e.number = NEW.number AND e.company_id = NEW.company_id AND e.journal_id = NEW.journal_id
+            AND e.reversed_by_id IS NOT DISTINCT FROM NEW.bounce_entry_id AND l.party_type = NEW.party_type AND l.party_id = NEW.party_id
+            AND l.currency = NEW.currency AND l.amount = CASE NEW.direction WHEN 'received' THEN -NEW.amount ELSE NEW.amount END) THEN
+        PERFORM {s}.finance_refuse('PaymentIsFinal', '{}');
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER holds BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_payment FOR EACH ROW EXECUTE FUNCTION {s}.finance_payment_holds();

@@ -16,4 +16,12 @@ bookkeeper = role(
     *[f"finance.journal_entry:{verb}" for verb in ("create", "revise", "discard", "post", "post_draft", "reverse")],
 )
 
+treasurer = role(
+    "finance.treasurer",
+    "Treasurer",
+    "finance.*:read",
+    *[f"finance.payment:{verb}" for verb in ("record", "bounce")],
+)
+"""Who pays bills neither draws them up nor posts entries by hand."""
+
 auditor = role("finance.auditor", "Auditor", "finance.*:read")

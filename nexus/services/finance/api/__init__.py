@@ -25,6 +25,14 @@ from nexus.services.finance.api.invoices import (
     PostInvoice,
     ReviseInvoice,
 )
+from nexus.services.finance.api.payments import (
+    BouncePayment,
+    PaymentBounced,
+    PaymentMade,
+    PaymentReceived,
+    PaymentRecorded,
+    RecordPayment,
+)
 from nexus.services.finance.api.periods import (
     ClosePeriod,
     CompanyLocked,
@@ -41,6 +49,7 @@ from nexus.services.finance.api.periods import (
 )
 
 __all__ = [
+    "BouncePayment",
     "CancelInvoice",
     "ClosePeriod",
     "CompanyLocked",
@@ -64,11 +73,16 @@ __all__ = [
     "LockExceptionGranted",
     "LockExceptionRevoked",
     "LockPeriod",
+    "PaymentBounced",
+    "PaymentMade",
+    "PaymentReceived",
+    "PaymentRecorded",
     "PeriodClosed",
     "PeriodReopened",
     "PostDraft",
     "PostEntry",
     "PostInvoice",
+    "RecordPayment",
     "ReopenPeriod",
     "ReverseEntry",
     "ReviseEntry",

@@ -7,12 +7,13 @@ from decimal import Decimal
 from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, exact, func, handles, select
 from nexus.services.finance.api import CreditInvoice, InvoiceCredited, InvoicePosted, PostEntry, PostInvoice
 from nexus.services.finance.commands.years import today
-from nexus.services.finance.entities import AccountRole, Company, ExchangeRate, Invoice, Journal, JournalLine, TaxRate
+from nexus.services.finance.entities import AccountRole, Company, Invoice, Journal, JournalLine, TaxRate
 from nexus.services.finance.flows import invoice_flow
 from nexus.services.finance.invoice_terms import InvoiceKind
 from nexus.services.finance.rules.booking import Ledger, booked
 from nexus.services.finance.rules.invoicing import calculate
 from nexus.services.finance.rules.notes import parted, taken_back, wanted
+from nexus.services.finance.rules.rates import worth
 from nexus.services.finance.terms import JournalType
 
 _NOTES = {InvoiceKind.SALES_INVOICE: InvoiceKind.CREDIT_NOTE, InvoiceKind.PURCHASE_BILL: InvoiceKind.DEBIT_NOTE}
@@ -63,36 +64,13 @@ async def _ledger(invoice: Invoice, journal: Journal, rate: Decimal | None, tx: 
     roles = await tx.list(AccountRole, AccountRole.company_id == company.id, AccountRole.archived_at.is_(None))
     codes = [one.code for one in invoice.taxes]
     taxes = await tx.list(TaxRate, TaxRate.company_id == company.id, among(TaxRate.code, codes)) if codes else []
-    worth = Decimal(1) if invoice.currency == company.base_currency else rate or await _rate(invoice, company.base_currency, tx)
     return Ledger(
         currency=company.base_currency,
         roles={one.role: one.account_id for one in roles},
         traded=journal.default_account_id,
         rates={one.code: one for one in taxes},
-        rate=_usual(worth),
+        rate=await worth(invoice.currency, company.base_currency, invoice.date, rate, tx),
     )
-
-
-def _usual(rate: Decimal) -> Decimal:
-    if not rate.is_finite() or not 0 < rate < 10**10 or rate != round(rate, 10):
-        raise Invalid.of(FieldError("rate", "is more than 0 and has at most 10 decimals"))
-    return rate
-
-
-async def _rate(invoice: Invoice, base: str, tx: Tx) -> Decimal:
-    """The last exchange rate up to the invoice's date."""
-    known = await tx.list(
-        ExchangeRate,
-        ExchangeRate.from_currency == invoice.currency,
-        ExchangeRate.to_currency == base,
-        ExchangeRate.date <= invoice.date,
-        ExchangeRate.archived_at.is_(None),
-        order_by=[ExchangeRate.date.desc()],
-        limit=1,
-    )
-    if not known:
-        raise Invalid.of(FieldError("rate", f"of {invoice.currency} in {base} on {invoice.date} is not known"))
-    return known[0].rate
 
 
 async def _journal(invoice: Invoice, tx: Tx) -> Journal:

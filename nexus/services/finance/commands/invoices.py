@@ -16,9 +16,10 @@ from nexus.services.finance.api import (
     ReviseInvoice,
 )
 from nexus.services.finance.commands.years import today
-from nexus.services.finance.entities import Account, Company, CostCenter, Invoice, PaymentTerm, TaxRate
+from nexus.services.finance.entities import Account, CostCenter, Invoice, PaymentTerm, TaxRate
 from nexus.services.finance.flows import invoice_flow
 from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceLine, InvoiceStatus
+from nexus.services.finance.rules.companies import company_of
 from nexus.services.finance.rules.invoicing import Rates, calculate, priced
 
 _YEARS = range(1900, 2201)
@@ -34,7 +35,7 @@ class DuplicateBill(Problem, status=409):
 
 @handles(CreateInvoice, needs="finance.invoice:create")
 async def create_invoice(cmd: CreateInvoice, tx: Tx) -> InvoiceCreated:
-    company = await _company(cmd.company_id, tx)
+    company = await company_of(cmd.company_id, tx)
     invoice = Invoice(
         company_id=company.id,
         kind=cmd.kind,
@@ -104,15 +105,6 @@ async def _calculate(invoice: Invoice, tx: Tx) -> None:
     calculate(invoice, found, {code: rate.name for code, rate in rates.items()}, term)
     if invoice.kind is InvoiceKind.PURCHASE_BILL and invoice.reference is not None:
         await _not_there(invoice, invoice.reference, tx)
-
-
-async def _company(id: UUID | None, tx: Tx) -> Company:
-    if id is not None:
-        return await tx.get(Company, id)
-    company = await tx.find(Company, Company.archived_at.is_(None))
-    if company is None:
-        raise Invalid.of(FieldError("company_id", "is needed: the business has no company yet"))
-    return company
 
 
 async def _rates(company_id: UUID, lines: Iterable[InvoiceLine], tx: Tx) -> Rates:

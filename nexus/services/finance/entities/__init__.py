@@ -5,6 +5,7 @@ from nexus.services.finance.entities.balances import AccountBalance, JournalHead
 from nexus.services.finance.entities.companies import Company
 from nexus.services.finance.entities.entries import JournalEntry, JournalLine
 from nexus.services.finance.entities.invoices import Invoice, PaymentTerm, TaxRate
+from nexus.services.finance.entities.payments import Payment
 from nexus.services.finance.entities.periods import AccountingPeriod, FiscalYear, LockException
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "JournalLine",
     "JournalSeries",
     "LockException",
+    "Payment",
     "PaymentTerm",
     "TaxRate",
 ]

@@ -547,6 +547,57 @@ CREATE TABLE {s}.finance_journal_line (
 );
 CREATE INDEX ix_finance_journal_line_account_id ON {s}.finance_journal_line (account_id, date, id);
 CREATE INDEX ix_finance_journal_line_party_id ON {s}.finance_journal_line (party_id, account_id, date) WHERE party_id IS NOT NULL;
+CREATE TABLE {s}.finance_payment (
+	company_id UUID NOT NULL,
+	direction VARCHAR(40) NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	method VARCHAR(40) NOT NULL,
+	number TEXT NOT NULL,
+	date DATE NOT NULL,
+	party_type VARCHAR(40) NOT NULL,
+	party_id UUID NOT NULL,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	rate NUMERIC NOT NULL,
+	journal_id UUID NOT NULL,
+	reference TEXT,
+	entry_id UUID NOT NULL,
+	bounce_entry_id UUID,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[number, reference]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_payment PRIMARY KEY (id),
+	CONSTRAINT ck_finance_payment_amount_least CHECK (amount >= 0),
+	CONSTRAINT ck_finance_payment_amount_more_than_zero CHECK (amount > 0),
+	CONSTRAINT ck_finance_payment_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_payment_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_payment_bounce_entry_id_once_bounced CHECK ((status = 'bounced') = (bounce_entry_id IS NOT NULL)),
+	CONSTRAINT ck_finance_payment_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_payment_direction_known CHECK (direction IN ('received', 'made')),
+	CONSTRAINT ck_finance_payment_method_known CHECK (method IN ('bank_transfer', 'cash', 'card', 'cheque', 'direct_debit', 'mobile_money', 'other')),
+	CONSTRAINT ck_finance_payment_party_type_customer_or_supplier CHECK (party_type IN ('customer', 'supplier')),
+	CONSTRAINT ck_finance_payment_party_type_known CHECK (party_type IN ('customer', 'supplier', 'employee', 'other')),
+	CONSTRAINT ck_finance_payment_rate_scale CHECK (rate = round(rate, 10)),
+	CONSTRAINT ck_finance_payment_rate_size CHECK (abs(rate) < 1e10),
+	CONSTRAINT ck_finance_payment_status_known CHECK (status IN ('posted', 'bounced')),
+	CONSTRAINT fk_finance_payment_bounce_entry_id FOREIGN KEY(bounce_entry_id) REFERENCES {s}.finance_journal_entry (id),
+	CONSTRAINT fk_finance_payment_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_payment_entry_id FOREIGN KEY(entry_id) REFERENCES {s}.finance_journal_entry (id),
+	CONSTRAINT fk_finance_payment_journal_id FOREIGN KEY(journal_id) REFERENCES {s}.finance_journal (id),
+	CONSTRAINT uq_finance_payment_entry_id UNIQUE (entry_id)
+);
+CREATE INDEX ix_finance_payment_journal_id ON {s}.finance_payment (journal_id);
+CREATE INDEX ix_finance_payment_party_id ON {s}.finance_payment (party_id, date);
+CREATE INDEX ix_finance_payment_search ON {s}.finance_payment USING gin (search);
+CREATE INDEX ix_finance_payment_status ON {s}.finance_payment (status);
 -- What always holds in the ledger, whoever writes: an entry is posted whole and balanced or not at all, and nothing of it changes afterwards.
 --
 -- An entry is posted by its row becoming `posted`: the triggers below check it, write its lines, take its number and its place in the journal's
@@ -868,4 +919,35 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER fits AFTER INSERT OR UPDATE OF account_id ON {s}.finance_account_role FOR EACH ROW EXECUTE FUNCTION {s}.finance_role_fits();
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line TO {s};
+
+-- The entry of a document is taken back with the document, never alone.
+CREATE FUNCTION {s}.finance_with_its_document() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {s}.finance_payment WHERE entry_id = NEW.id AND status <> 'bounced') THEN
+        PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'a payment, which bounces'));
+    ELSIF EXISTS (SELECT FROM {s}.finance_invoice WHERE entry_id = NEW.id AND status <> 'reversed') THEN
+        PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'an invoice or a note, which is credited'));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER with_its_document AFTER UPDATE ON {s}.finance_journal_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'reversed') EXECUTE FUNCTION {s}.finance_with_its_document();
+
+-- A payment is what was booked: it is written with its entry, and changes once more, when its entry has been taken back.
+CREATE FUNCTION {s}.finance_payment_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND (OLD.status <> 'posted' OR (OLD.company_id, OLD.direction, OLD.party_type, OLD.party_id, OLD.amount,
+            OLD.currency, OLD.rate, OLD.date, OLD.number, OLD.journal_id, OLD.entry_id) IS DISTINCT FROM (NEW.company_id, NEW.direction, NEW.party_type,
+            NEW.party_id, NEW.amount, NEW.currency, NEW.rate, NEW.date, NEW.number, NEW.journal_id, NEW.entry_id)) THEN
+        PERFORM {s}.finance_refuse('PaymentIsFinal', '{}');
+    END IF;
+    IF NOT EXISTS (SELECT FROM {s}.finance_journal_entry e JOIN {s}.finance_journal_line l ON l.entry_id = e.id
+            WHERE e.id = NEW.entry_id AND e.number = NEW.number AND e.company_id = NEW.company_id AND e.journal_id = NEW.journal_id
+            AND e.reversed_by_id IS NOT DISTINCT FROM NEW.bounce_entry_id AND l.party_type = NEW.party_type AND l.party_id = NEW.party_id
+            AND l.currency = NEW.currency AND l.amount = CASE NEW.direction WHEN 'received' THEN -NEW.amount ELSE NEW.amount END) THEN
+        PERFORM {s}.finance_refuse('PaymentIsFinal', '{}');
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER holds BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_payment FOR EACH ROW EXECUTE FUNCTION {s}.finance_payment_holds();
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment TO {s};

@@ -143,3 +143,17 @@ class RoleNotPlayed(Problem, status=422):
     """No account of the company plays the role {role}: say which does with an account role."""
 
     role: str
+
+
+class EntryOfDocument(Conflict):
+    """{number} is the entry of {document}: take back that instead."""
+
+    number: str
+    document: str
+    reason: str = ""
+
+
+class PaymentIsFinal(Conflict):
+    """A payment is what its entry says, and does not change: bounce it and record another."""
+
+    reason: str = ""

@@ -30,6 +30,7 @@ from nexus.services.finance.entities import (
     JournalLine,
     JournalSeries,
     LockException,
+    Payment,
 )
 from nexus.services.finance.terms import EntryLine
 
@@ -54,6 +55,7 @@ KEPT: tuple[type[Entity], ...] = (
     JournalLine,
     JournalSeries,
     LockException,
+    Payment,
 )
 
 

@@ -1,0 +1,42 @@
+"""The words of payments that entities and contracts share."""
+
+from __future__ import annotations
+
+import enum
+
+from nexus.services.finance.terms import LedgerRole, PartyType
+
+
+class PaymentDirection(enum.StrEnum):
+    """Whether money came in or went out."""
+
+    RECEIVED = "received"
+    MADE = "made"
+
+    @property
+    def usual(self) -> PartyType:
+        """Whom it is exchanged with unless it is a refund."""
+        return PartyType.CUSTOMER if self is PaymentDirection.RECEIVED else PartyType.SUPPLIER
+
+
+class PaymentMethod(enum.StrEnum):
+    """How money changed hands."""
+
+    BANK_TRANSFER = "bank_transfer"
+    CASH = "cash"
+    CARD = "card"
+    CHEQUE = "cheque"
+    DIRECT_DEBIT = "direct_debit"
+    MOBILE_MONEY = "mobile_money"
+    OTHER = "other"
+
+
+class PaymentStatus(enum.StrEnum):
+    """Whether a payment holds."""
+
+    POSTED = "posted"
+    BOUNCED = "bounced"
+
+
+OWED = {PartyType.CUSTOMER: LedgerRole.RECEIVABLE, PartyType.SUPPLIER: LedgerRole.PAYABLE}
+"""Which account keeps what a party owes, or is owed."""

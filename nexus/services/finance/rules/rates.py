@@ -1,0 +1,37 @@
+"""What a document's currency is worth in that of the books."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from nexus.core import FieldError, Invalid, Tx
+from nexus.services.finance.entities import ExchangeRate
+
+
+async def worth(currency: str, base: str, day: dt.date, given: Decimal | None, tx: Tx) -> Decimal:
+    """The rate that is given, or the last one up to a day. Invalid (422) where it makes no sense or none is known."""
+    if currency == base:
+        return Decimal(1)
+    return _usual(given or await _known(currency, base, day, tx))
+
+
+def _usual(rate: Decimal) -> Decimal:
+    if not rate.is_finite() or not 0 < rate < 10**10 or rate != round(rate, 10):
+        raise Invalid.of(FieldError("rate", "is more than 0 and has at most 10 decimals"))
+    return rate
+
+
+async def _known(currency: str, base: str, day: dt.date, tx: Tx) -> Decimal:
+    known = await tx.list(
+        ExchangeRate,
+        ExchangeRate.from_currency == currency,
+        ExchangeRate.to_currency == base,
+        ExchangeRate.date <= day,
+        ExchangeRate.archived_at.is_(None),
+        order_by=[ExchangeRate.date.desc()],
+        limit=1,
+    )
+    if not known:
+        raise Invalid.of(FieldError("rate", f"of {currency} in {base} on {day} is not known"))
+    return known[0].rate
