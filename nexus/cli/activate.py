@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
         country: Annotated[str | None, typer.Option(help="Where it is, as ISO 3166-1 alpha-2: NG, DE.")] = None,
         describe: Annotated[str | None, typer.Option(help="The business in a sentence, from which the rest is proposed.")] = None,
         slug: Annotated[str | None, typer.Option(help="Its name in addresses; made from the name unless given.")] = None,
+        chart: Annotated[str | None, typer.Option(help="Its chart of accounts, such as de_skr04; else the usual one.")] = None,
         owner_name: Annotated[str | None, typer.Option(help="Who gets the keys.")] = None,
         owner_email: Annotated[str | None, typer.Option(help="The owner's e-mail address.")] = None,
         sample_data: Annotated[bool, typer.Option("--sample-data", help="Plant invented records to look at.")] = False,
@@ -45,8 +46,8 @@ def register(app: typer.Typer) -> None:
         """Activate a business: its tenant, its data and its owner's key, in one call."""
         settings = quiet_settings()
         owner = {"name": owner_name, "email": owner_email}
-        options = {"name": name, "industry": industry, "country": country, "describe": describe, "slug": slug, "owner": owner}
-        business = _business(file, options | {"sample_data": sample_data or None})
+        named = {"name": name, "industry": industry, "country": country, "describe": describe, "slug": slug, "chart": chart, "owner": owner}
+        business = _business(file, named | {"sample_data": sample_data or None})
         asked = file is None and bool(missing(business)) and sys.stdin.isatty() and sys.stderr.isatty()
         with plainly(json):
             if asked:
@@ -135,7 +136,7 @@ def _show_plan(plan: dict[str, Any], *, aside: bool) -> None:
     because = business["because"]
     console.print(f"\n[bold]{escape(tenant['name'])}[/] would become [cyan]{tenant['slug']}[/]\n")
     values = table("", "", "")
-    for name in ("industry", "country", "currency", "languages", "time_zone", "size", "domain", "modules"):
+    for name in ("industry", "country", "currency", "languages", "time_zone", "chart", "size", "domain", "modules"):
         shown = ", ".join(words(business[name])) if is_list(business[name]) else business[name]
         values.add_row(f"  {name.replace('_', ' ')}", escape(str(shown or "none")), f"[dim]{escape(because.get(name, ''))}[/]")
     values.add_row("  services", ", ".join(plan["services"]), "")

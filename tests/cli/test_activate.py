@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,15 @@ def test_a_plan_does_nothing(cli: Cli) -> None:
     assert "Planned would become planned" in text.out
     assert (plan["dry_run"], plan["tenant"]["currency"], [step["name"] for step in plan["steps"]]) == (True, "EUR", STEPS)
     assert "planned" not in cli.slugs()
+
+
+def test_a_plan_tells_the_chart_of_accounts(cli: Cli) -> None:
+    given = ("activate", "--name", "Planned", "--country", "DE", *OWNER, "--dry-run")
+
+    usual, other = cli(*given), cli(*given, "--chart", "de_skr04", "--json").json()
+
+    assert re.search(r"chart +de_skr03 +usual in Germany", usual.out)
+    assert any("the chart of accounts de_skr04" in step["what"] for step in other["steps"])
 
 
 def test_names_every_field_that_is_wrong_and_does_nothing(cli: Cli) -> None:

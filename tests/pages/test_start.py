@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import unescape
+from html import escape, unescape
 from urllib.parse import urlencode
 
 import httpx
@@ -11,6 +11,7 @@ import pytest
 
 from nexus import countries
 from nexus.activation.presets import catalogue
+from nexus.services.finance.charts import plain_names
 from tests.pages.conftest import Served
 
 FORM = {
@@ -41,9 +42,11 @@ def error(page: httpx.Response, field: str) -> str:
     return unescape(found[1])
 
 
-async def test_the_form_offers_every_industry_and_country(site: Served) -> None:
+async def test_the_form_offers_every_industry_country_and_chart(site: Served) -> None:
     page = await get(site, "/")
     assert page.status_code == 200
+    for code, name in plain_names().items():
+        assert f'<option value="{code}">{escape(name)}</option>' in page.text
     for key in catalogue.industries():
         assert f'<option value="{key}">' in page.text
     for code in countries.codes():
@@ -79,6 +82,18 @@ async def test_a_form_without_a_script_activates(site: Served) -> None:
     assert key is not None
     leads = await get(site, "/api/v1/crm/leads", authorization=f"Bearer {key[1]}")
     assert leads.status_code == 200
+
+
+async def test_a_chart_that_is_not_the_usual_one_is_planted(site: Served) -> None:
+    done = await post(site, FORM | {"operator_key": site.operator, "country": "DE", "slug": "skr-vier", "chart": "de_skr04"})
+    assert done.status_code == 201
+    key = re.search(r'id="key" readonly spellcheck="false" value="(nx_[^"]+)"', done.text)
+    assert key is not None
+    accounts = await get(site, "/api/v1/finance/accounts?code=4400", authorization=f"Bearer {key[1]}")
+    assert [one["root_type"] for one in accounts.json()["items"]] == ["income"]  # the usual one, SKR03, has something else under it
+
+    foreign = await post(site, FORM | {"operator_key": site.operator, "country": "NG", "slug": "skr-ng", "chart": "de_skr04"})
+    assert (foreign.status_code, bool(error(foreign, "chart"))) == (422, True)
 
 
 async def test_refusals_stand_beside_their_fields_and_the_key_is_never_sent_back(site: Served) -> None:

@@ -108,7 +108,9 @@ def _filled_in(given: dict[str, str], proposal: Proposal) -> dict[str, str]:
 def _business(given: dict[str, str]) -> dict[str, Any]:
     """The request that a form stands for; what was left empty is not in it."""
     kept = {
-        name: given[name].strip() for name in ("name", "industry", "country", "describe", "size", "slug") if given.get(name, "").strip()
+        name: given[name].strip()
+        for name in ("name", "industry", "country", "describe", "size", "slug", "chart")
+        if given.get(name, "").strip()
     }
     owner = {name: given.get(f"owner.{name}", "").strip() for name in ("name", "email")}
     return {

@@ -10,8 +10,9 @@ from html import escape
 from nexus import countries
 from nexus.activation.describe import Proposal
 from nexus.activation.presets import catalogue
+from nexus.services.finance.charts import plain_names
 
-FIELDS = ("describe", "name", "industry", "country", "owner.name", "owner.email", "operator_key", "size", "slug", "sample_data")
+FIELDS = ("describe", "name", "industry", "country", "owner.name", "owner.email", "operator_key", "size", "slug", "chart", "sample_data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,18 @@ def _more(shown: Filled) -> str:
         _option(size.key, f"{size.key} · {size.name}", shown.values.get("size", "")) for size in catalogue.sizes().values()
     )
     checked = " checked" if shown.values.get("sample_data") else ""
-    opened = " open" if any(name in shown.errors for name in ("size", "slug", "sample_data")) else ""
+    opened = " open" if any(name in shown.errors for name in ("size", "slug", "chart", "sample_data")) else ""
+    charts = '<option value="">The usual one of the country</option>' + "".join(
+        _option(code, name, shown.values.get("chart", "")) for code, name in plain_names().items()
+    )
     slug = _input(shown, "slug", 'maxlength="63" autocapitalize="none" spellcheck="false" placeholder="made from the name"')
     return (
         f'<details{opened}><summary>More, all optional</summary><fieldset><div class="pair">'
         + _field(shown, "size", "People who work there", _select(shown, "size", sizes))
         + _field(shown, "slug", "Name in addresses", slug)
-        + f'</div><label class="check"><input type="checkbox" name="sample_data" value="true"{checked}> Plant sample data to look at</label>'
+        + "</div>"
+        + _field(shown, "chart", "Chart of accounts", _select(shown, "chart", charts))
+        + f'<label class="check"><input type="checkbox" name="sample_data" value="true"{checked}> Plant sample data to look at</label>'
         "</fieldset></details>"
     )
 

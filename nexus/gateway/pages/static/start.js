@@ -13,7 +13,7 @@ const value = (name) => (form.elements[name]?.value ?? "").trim();
 
 function businessOf() {
   const business = { name: value("name"), country: value("country"), owner: { name: value("owner.name"), email: value("owner.email") } };
-  for (const name of ["industry", "describe", "size", "slug"]) if (value(name)) business[name] = value(name);
+  for (const name of ["industry", "describe", "size", "slug", "chart"]) if (value(name)) business[name] = value(name);
   if (form.elements.sample_data.checked) business.sample_data = true;
   return business;
 }

@@ -10,7 +10,7 @@ catalogue.py    which charts there are, and which one a business gets
 A chart is named by its code: `ng`, or with what a trade adds `ng.restaurant`.
 """
 
-from nexus.services.finance.charts.catalogue import chart, chart_for, codes, country_of, plain_codes, trades, with_trade
+from nexus.services.finance.charts.catalogue import chart, chart_for, codes, country_of, plain_codes, plain_names, trades, with_trade
 from nexus.services.finance.charts.reading import ChartError
 from nexus.services.finance.charts.schema import (
     Chart,
@@ -26,5 +26,5 @@ from nexus.services.finance.charts.schema import (
 
 __all__ = [
     "Chart", "ChartAccount", "ChartError", "ChartJournal", "ChartTax", "ChartTerm", "Discount", "Instalment", "Repartition", "Role",
-    "chart", "chart_for", "codes", "country_of", "plain_codes", "trades", "with_trade",
+    "chart", "chart_for", "codes", "country_of", "plain_codes", "plain_names", "trades", "with_trade",
 ]  # fmt: skip

@@ -57,6 +57,12 @@ def with_trade(plain: str, industry: str | None) -> str:
 
 
 @cache
+def plain_names() -> dict[str, str]:
+    """What the plain charts are called, by code."""
+    return {code: chart_document(FOLDER, code)[0].name for code in plain_codes()}
+
+
+@cache
 def country_of(code: str) -> str | None:
     """The country that a plain chart is for; None for any."""
     return chart_document(FOLDER, code)[0].country
