@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -22,14 +21,6 @@ from nexus.services.finance.terms import EntryStatus
 from nexus.services.finance.tests.conftest import BANK, CASH, SALES, Books
 
 Connection = psycopg.AsyncConnection[Any]
-
-
-@pytest.fixture
-async def tenant_sql(books: Books, database: Database) -> AsyncIterator[Connection]:
-    """A connection of the runtime's login role that has become the tenant's."""
-    async with await psycopg.AsyncConnection.connect(database.app, autocommit=True) as connection:
-        await connection.execute(f"SELECT set_config('role', '{books.finance.caller.schema}', false)".encode())
-        yield connection
 
 
 async def broken(books: Books) -> list[str]:

@@ -1,11 +1,11 @@
 """Finance: the general ledger of each company, its accounts, journals, fiscal years and locks.
 
 terms.py       the words of the field           enums, and the values kept inside records; those of invoices and payments in …_terms.py
-entities/      what it keeps                    companies, accounts and their roles, journals, years and periods, rates; entries, lines, balances; invoices, payments
+entities/      what it keeps                    companies, accounts and roles, journals, years, periods, rates; entries, lines, balances; invoices, payments, allocations
 invariants.sql what always holds                posting, numbers, chains, balances and locks, in the database itself
-flows.py       how it may change                entries, accounting periods, invoices, payments
+flows.py       how it may change                entries, accounting periods, invoices, payments, allocations
 api/           what others may use              commands and events: the only door
-commands/      rules when asked                 entries, fiscal years, closing and locking; invoices, their posting and crediting; payments
+commands/      rules when asked                 entries, fiscal years, closing and locking; invoices, their posting and crediting; payments and what they pay
 rules/         what several of them share       refusals, conversion, the calendar of a fiscal year, the chain; what an invoice comes to and how it is booked
 queries/       reports                          trial balance, general ledger, profit and loss, balance sheet, proof
 policies.py    who may do what                  accountant, bookkeeper, treasurer, auditor

@@ -1,9 +1,9 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
-from nexus.services.finance.entities import AccountingPeriod, Invoice, JournalEntry, Payment
+from nexus.services.finance.entities import AccountingPeriod, Allocation, Invoice, JournalEntry, Payment
 from nexus.services.finance.invoice_terms import InvoiceStatus
-from nexus.services.finance.payment_terms import PaymentStatus
+from nexus.services.finance.payment_terms import AllocationStatus, PaymentStatus
 from nexus.services.finance.terms import EntryStatus, PeriodStatus
 
 period_flow = Flow(
@@ -20,12 +20,20 @@ entry_flow = Flow(
     Move("reverse", [EntryStatus.POSTED], EntryStatus.REVERSED),
 )
 
+_BOOKED = (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID)
+
 invoice_flow = Flow(
     Invoice.status,
     Move("revise", [InvoiceStatus.DRAFT], InvoiceStatus.DRAFT),
     Move("cancel", [InvoiceStatus.DRAFT], InvoiceStatus.CANCELLED),
     Move("post", [InvoiceStatus.DRAFT], InvoiceStatus.POSTED),
     Move("credit", [InvoiceStatus.POSTED], InvoiceStatus.POSTED),
+    # these follow from allocations alone
+    Move("pay_partly", _BOOKED, InvoiceStatus.PARTLY_PAID),
+    Move("pay", _BOOKED, InvoiceStatus.PAID),
+    Move("reopen", _BOOKED, InvoiceStatus.POSTED),
 )
 
 payment_flow = Flow(Payment.status, Move("bounce", [PaymentStatus.POSTED], PaymentStatus.BOUNCED))
+
+allocation_flow = Flow(Allocation.status, Move("undo", [AllocationStatus.MADE], AllocationStatus.UNDONE))

@@ -31,7 +31,9 @@ BEGIN
     PERFORM {s}.finance_refuse('PostedIsFinal', '{}');
     RETURN NULL;
 END $$;
-CREATE TRIGGER final BEFORE UPDATE OR DELETE ON {s}.finance_journal_line FOR EACH ROW EXECUTE FUNCTION {s}.finance_final();
+CREATE TRIGGER final BEFORE DELETE ON {s}.finance_journal_line FOR EACH ROW EXECUTE FUNCTION {s}.finance_final();
+CREATE TRIGGER final_but_for_the_residual BEFORE UPDATE ON {s}.finance_journal_line FOR EACH ROW
+    WHEN (to_jsonb(OLD) - 'residual' IS DISTINCT FROM to_jsonb(NEW) - 'residual') EXECUTE FUNCTION {s}.finance_final();
 
 CREATE FUNCTION {s}.finance_journal_begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -188,6 +190,12 @@ BEGIN
             GROUP BY l.account_id, l.currency, l.party_id, l.cost_center_id, l.project_id, l.dimensions HAVING sum(l.debit - l.credit) <> 0 OR sum(l.amount) <> 0) THEN
         PERFORM {s}.finance_refuse('NotAMirror', jsonb_build_object('number', was.number));
     END IF;
+    -- The two settle each other whole, so nothing of either may be settled otherwise
+    PERFORM FROM {s}.finance_journal_line WHERE entry_id = was.id AND residual IS NOT NULL ORDER BY id FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM {s}.finance_journal_line WHERE entry_id = was.id AND residual <> amount) THEN
+        PERFORM {s}.finance_refuse('StillAllocated', jsonb_build_object('number', was.number));
+    END IF;
+    UPDATE {s}.finance_journal_line SET residual = 0 WHERE entry_id IN (e.id, was.id) AND residual <> 0;
 END $$;
 
 CREATE FUNCTION {s}.finance_dimension_key(cost_center uuid, project uuid, dimensions jsonb) RETURNS text LANGUAGE sql IMMUTABLE
@@ -222,9 +230,10 @@ BEGIN
     END IF;
     PERFORM {s}.finance_check_lines(NEW.lines, NEW.company_id, j.base_currency);
     INSERT INTO {s}.finance_journal_line (id, entry_id, position, account_id, date, debit, credit, base_currency, currency, amount, rate, party_type,
-            party_id, due_date, cost_center_id, project_id, dimensions, memo, created_by, updated_by, tags, external_refs, custom)
+            party_id, due_date, cost_center_id, project_id, dimensions, memo, residual, created_by, updated_by, tags, external_refs, custom)
         SELECT gen_random_uuid(), NEW.id, l.n, l.account_id, NEW.date, l.debit, l.credit, j.base_currency, l.currency, l.amount, l.rate,
-            l.party_type, l.party_id, l.due_date, l.cost_center_id, l.project_id, l.dimensions, l.memo, NEW.updated_by, NEW.updated_by, '[]', '{}', '{}'
+            l.party_type, l.party_id, l.due_date, l.cost_center_id, l.project_id, l.dimensions, l.memo,
+            (SELECT l.amount FROM {s}.finance_account a WHERE a.id = l.account_id AND a.account_type IN ('receivable', 'payable') AND l.party_id IS NOT NULL), NEW.updated_by, NEW.updated_by, '[]', '{}', '{}'
         FROM {s}.finance_entry_lines(NEW.lines, j.base_currency) l;
     IF NEW.reversal_of_id IS NOT NULL THEN
         PERFORM {s}.finance_check_reversal(NEW);
@@ -350,3 +359,69 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER holds BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_payment FOR EACH ROW EXECUTE FUNCTION {s}.finance_payment_holds();
+
+-- An allocation settles a debit by a credit of one account, party, currency and rate, and takes from what both have left: no more than that,
+-- whoever else allocates them meanwhile. It is undone once, which gives both back.
+CREATE FUNCTION {s}.finance_allocate() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    d {s}.finance_journal_line;
+    c {s}.finance_journal_line;
+    why text;
+    taken numeric := CASE TG_OP WHEN 'INSERT' THEN NEW.amount ELSE -NEW.amount END;
+BEGIN
+    IF TG_OP = 'DELETE' OR TG_OP = 'INSERT' AND NEW.status <> 'made' OR TG_OP = 'UPDATE' AND (OLD.status <> 'made' OR NEW.status <> 'undone'
+            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency)
+            <> (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount, NEW.currency)) THEN
+        PERFORM {s}.finance_refuse('AllocationIsFinal', '{}');
+    END IF;
+    PERFORM FROM {s}.finance_journal_line WHERE id IN (NEW.debit_line_id, NEW.credit_line_id) ORDER BY id FOR NO KEY UPDATE;
+    SELECT * INTO d FROM {s}.finance_journal_line WHERE id = NEW.debit_line_id;
+    SELECT * INTO c FROM {s}.finance_journal_line WHERE id = NEW.credit_line_id;
+    why := CASE
+        WHEN d.residual IS NULL OR c.residual IS NULL THEN 'one of them is no receivable or payable of a party'
+        WHEN d.amount < 0 OR c.amount > 0 THEN 'one is a debit and the other a credit'
+        WHEN d.account_id <> c.account_id THEN 'they are on different accounts'
+        WHEN (d.party_type, d.party_id) <> (c.party_type, c.party_id) THEN 'they are of different parties'
+        WHEN (d.currency, c.currency) <> (NEW.currency, NEW.currency) THEN 'they are in different currencies'
+        WHEN d.rate <> c.rate THEN 'they were booked at different exchange rates'
+        WHEN NOT EXISTS (SELECT FROM {s}.finance_journal_entry e WHERE e.id = d.entry_id AND e.company_id = NEW.company_id) THEN 'they are of another company'
+        WHEN NEW.amount <> round(NEW.amount, nexus_cell.currency_scale(NEW.currency)) OR NEW.amount <= 0 THEN 'the amount is none of that currency'
+    END;
+    IF why IS NOT NULL THEN
+        PERFORM {s}.finance_refuse('UnfitAllocation', jsonb_build_object('why', why));
+    ELSIF taken > least(d.residual, -c.residual) THEN
+        PERFORM {s}.finance_refuse('ResidualExceeded', jsonb_build_object('residual', least(d.residual, -c.residual)::text, 'currency', NEW.currency));
+    END IF;
+    UPDATE {s}.finance_journal_line SET residual = residual - CASE id WHEN d.id THEN taken ELSE -taken END WHERE id IN (d.id, c.id);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER allocates BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_allocation FOR EACH ROW EXECUTE FUNCTION {s}.finance_allocate();
+
+-- How far an entry's receivables or payables are settled: the state of its invoice.
+CREATE FUNCTION {s}.finance_paid_state(entry uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN coalesce(sum(abs(l.amount - l.residual)), 0) = 0 THEN 'posted' WHEN sum(abs(l.residual)) = 0 THEN 'paid' ELSE 'partly_paid' END
+        FROM {s}.finance_journal_line l WHERE l.entry_id = entry AND l.residual IS NOT NULL);
+END $$;
+
+-- At the end of each transaction an invoice is paid as far as its lines say, whoever changed either.
+CREATE FUNCTION {s}.finance_paid_as_allocated() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong text;
+BEGIN
+    IF TG_TABLE_NAME = 'finance_invoice' THEN
+        SELECT i.number INTO wrong FROM {s}.finance_invoice i
+            WHERE i.id = NEW.id AND i.status IN ('posted', 'partly_paid', 'paid') AND i.status <> {s}.finance_paid_state(i.entry_id);
+    ELSE
+        SELECT i.number INTO wrong FROM {s}.finance_journal_line l JOIN {s}.finance_invoice i ON i.entry_id = l.entry_id
+            WHERE l.id IN (NEW.debit_line_id, NEW.credit_line_id) AND i.status <> {s}.finance_paid_state(i.entry_id) LIMIT 1;
+    END IF;
+    IF FOUND THEN
+        PERFORM {s}.finance_refuse('PaidStateIsDerived', jsonb_build_object('number', wrong));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER UPDATE ON {s}.finance_invoice DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status IN ('posted', 'partly_paid', 'paid')) EXECUTE FUNCTION {s}.finance_paid_as_allocated();
+CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER INSERT OR UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {s}.finance_paid_as_allocated();

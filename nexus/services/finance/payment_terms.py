@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
+from decimal import Decimal
+from uuid import UUID
 
+from nexus.core import Value
 from nexus.services.finance.terms import LedgerRole, PartyType
 
 
@@ -36,6 +39,21 @@ class PaymentStatus(enum.StrEnum):
 
     POSTED = "posted"
     BOUNCED = "bounced"
+
+
+class AllocationStatus(enum.StrEnum):
+    """Whether an allocation holds."""
+
+    MADE = "made"
+    UNDONE = "undone"
+
+
+class PaymentShare(Value, frozen=True, kw_only=True):
+    """How much of a payment goes to an invoice, a bill or a note."""
+
+    invoice_id: UUID
+    amount: Decimal | None = None
+    """In the payment's currency; empty: all that both have left."""
 
 
 OWED = {PartyType.CUSTOMER: LedgerRole.RECEIVABLE, PartyType.SUPPLIER: LedgerRole.PAYABLE}

@@ -20,7 +20,8 @@ treasurer = role(
     "finance.treasurer",
     "Treasurer",
     "finance.*:read",
-    *[f"finance.payment:{verb}" for verb in ("record", "bounce")],
+    *[f"finance.payment:{verb}" for verb in ("record", "allocate", "bounce")],
+    "finance.allocation:undo",
 )
 """Who pays bills neither draws them up nor posts entries by hand."""
 

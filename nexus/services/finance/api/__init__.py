@@ -1,5 +1,14 @@
 """What other services may know of finance: the commands they may send and the events they may hear."""
 
+from nexus.services.finance.api.allocations import (
+    AllocatePayment,
+    AllocationUndone,
+    InvoicePaid,
+    InvoicePartlyPaid,
+    InvoiceReopened,
+    PaymentAllocated,
+    UndoAllocation,
+)
 from nexus.services.finance.api.entries import (
     DiscardEntry,
     DraftEntry,
@@ -49,6 +58,8 @@ from nexus.services.finance.api.periods import (
 )
 
 __all__ = [
+    "AllocatePayment",
+    "AllocationUndone",
     "BouncePayment",
     "CancelInvoice",
     "ClosePeriod",
@@ -68,11 +79,15 @@ __all__ = [
     "InvoiceCancelled",
     "InvoiceCreated",
     "InvoiceCredited",
+    "InvoicePaid",
+    "InvoicePartlyPaid",
     "InvoicePosted",
+    "InvoiceReopened",
     "InvoiceRevised",
     "LockExceptionGranted",
     "LockExceptionRevoked",
     "LockPeriod",
+    "PaymentAllocated",
     "PaymentBounced",
     "PaymentMade",
     "PaymentReceived",
@@ -88,4 +103,5 @@ __all__ = [
     "ReviseEntry",
     "ReviseInvoice",
     "RevokeLockException",
+    "UndoAllocation",
 ]

@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from nexus.core import Command, CurrencyCode, Event, Line, Value
-from nexus.services.finance.payment_terms import PaymentDirection, PaymentMethod
+from nexus.services.finance.payment_terms import PaymentDirection, PaymentMethod, PaymentShare
 from nexus.services.finance.terms import PartyType
 
 Reference = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"\S")]
@@ -67,6 +67,7 @@ class PaymentRecorded(Value, frozen=True, kw_only=True):
     payment_id: UUID
     number: str
     journal_entry_id: UUID
+    unallocated: Decimal
 
 
 class RecordPayment(Command[PaymentRecorded], frozen=True, kw_only=True):
@@ -89,6 +90,8 @@ class RecordPayment(Command[PaymentRecorded], frozen=True, kw_only=True):
     date: dt.date | None = None
     """Empty: today."""
     reference: Reference | None = None
+    allocations: Annotated[list[PaymentShare], Meta(max_length=200)] = []
+    """What it pays; the rest of it stays open until it is allocated."""
 
 
 class BouncePayment(Command[PaymentBounced], frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from nexus.services.finance.api import CreditInvoice, InvoiceCredited, InvoicePo
 from nexus.services.finance.commands.years import today
 from nexus.services.finance.entities import AccountRole, Company, Invoice, Journal, JournalLine, TaxRate
 from nexus.services.finance.flows import invoice_flow
-from nexus.services.finance.invoice_terms import InvoiceKind
+from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus
 from nexus.services.finance.rules.booking import Ledger, booked
 from nexus.services.finance.rules.invoicing import calculate
 from nexus.services.finance.rules.notes import parted, taken_back, wanted
@@ -17,6 +17,8 @@ from nexus.services.finance.rules.rates import worth
 from nexus.services.finance.terms import JournalType
 
 _NOTES = {InvoiceKind.SALES_INVOICE: InvoiceKind.CREDIT_NOTE, InvoiceKind.PURCHASE_BILL: InvoiceKind.DEBIT_NOTE}
+
+_SETTLED = (InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID)
 
 
 @handles(PostInvoice, needs="finance.invoice:post")
@@ -84,7 +86,8 @@ async def _journal(invoice: Invoice, tx: Tx) -> Journal:
 @handles(CreditInvoice, needs="finance.invoice:credit")
 async def credit_invoice(cmd: CreditInvoice, tx: Tx) -> InvoiceCredited:
     invoice = await tx.get(Invoice, cmd.invoice_id, lock=True)  # of two notes at once, the second sees what the first took back
-    invoice_flow.go(invoice, "credit")
+    if invoice.status not in _SETTLED:  # what has been paid is credited as well, and how far it is paid does not change by that
+        invoice_flow.go(invoice, "credit")
     if invoice.kind not in _NOTES:
         raise Invalid.of(FieldError("invoice_id", "is a note, which is not credited itself"))
     taken = taken_back(await tx.list(Invoice, Invoice.credit_of_id == invoice.id))

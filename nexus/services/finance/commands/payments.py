@@ -19,6 +19,7 @@ from nexus.services.finance.api import (
     RecordPayment,
     ReverseEntry,
 )
+from nexus.services.finance.commands.allocations import allocate, held, undo_all
 from nexus.services.finance.commands.years import today
 from nexus.services.finance.entities import Account, AccountRole, Company, Journal, Payment
 from nexus.services.finance.flows import payment_flow
@@ -59,6 +60,7 @@ async def record_payment(cmd: RecordPayment, tx: Tx) -> PaymentRecorded:
         source_entity="finance.payment",
         source_id=id,
     )
+    invoices = await held(cmd.allocations, tx)
     posted = await tx.call(entry)
     payment = Payment(
         company_id=company.id,
@@ -77,7 +79,8 @@ async def record_payment(cmd: RecordPayment, tx: Tx) -> PaymentRecorded:
     )
     payment.id = id  # its entry was there before it, and names it
     tx.emit(_told(tx.add(payment)))
-    return PaymentRecorded(payment_id=payment.id, number=posted.number, journal_entry_id=posted.journal_entry_id)
+    left = (await allocate(payment, cmd.allocations, invoices, tx)).unallocated if cmd.allocations else payment.amount
+    return PaymentRecorded(payment_id=payment.id, number=posted.number, journal_entry_id=posted.journal_entry_id, unallocated=left)
 
 
 async def _paid(cmd: RecordPayment, base: str, date: dt.date, tx: Tx) -> _Paid:
@@ -163,6 +166,7 @@ async def bounce_payment(cmd: BouncePayment, tx: Tx) -> PaymentBounced:
         raise IllegalMove(entity="Payment", now=str(payment.status), move="bounce")
     if date < payment.date:
         raise Invalid.of(FieldError("date", f"is before {payment.date}, the day of the payment"))
+    await undo_all(payment, tx)
     taken_back = await tx.call(ReverseEntry(journal_entry_id=payment.entry_id, date=date, reason=cmd.reason))
     payment_flow.go(payment, "bounce")  # only now, as a bounced payment has the entry that took it back
     payment.bounce_entry_id = taken_back.reversed_by_id

@@ -1,6 +1,7 @@
 """What finance keeps."""
 
 from nexus.services.finance.entities.accounts import Account, AccountRole, CostCenter, ExchangeRate, Journal
+from nexus.services.finance.entities.allocations import Allocation
 from nexus.services.finance.entities.balances import AccountBalance, JournalHead, JournalSeries
 from nexus.services.finance.entities.companies import Company
 from nexus.services.finance.entities.entries import JournalEntry, JournalLine
@@ -13,6 +14,7 @@ __all__ = [
     "AccountBalance",
     "AccountRole",
     "AccountingPeriod",
+    "Allocation",
     "Company",
     "CostCenter",
     "ExchangeRate",

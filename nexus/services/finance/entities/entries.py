@@ -71,6 +71,7 @@ class JournalLine(Entity):
         CheckConstraint("debit + credit > 0", name="debit_or_credit_is_there"),
         CheckConstraint("(debit - credit) * amount >= 0", name="amount_on_the_same_side"),
         CheckConstraint("rate > 0", name="rate_more_than_zero"),
+        CheckConstraint("residual * amount >= 0 AND abs(residual) <= abs(amount)", name="residual_within_its_amount"),
         CheckConstraint("(party_id IS NULL) = (party_type IS NULL)", name="party_id_with_its_type"),
     )
 
@@ -91,3 +92,9 @@ class JournalLine(Entity):
     project_id: Mapped[UUID | None] = f.uuid(default=None, read_only=True)
     dimensions: Mapped[dict[str, str]] = f.json(dict[str, str], default_factory=dict, read_only=True)
     memo: Mapped[str | None] = f.text(200, default=None, read_only=True)
+    residual: Mapped[Decimal | None] = f.money(
+        currency="currency",
+        default=None,
+        read_only=True,
+        help="What of a receivable or payable is not allocated yet; empty on other lines.",
+    )

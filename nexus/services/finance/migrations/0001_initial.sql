@@ -511,6 +511,7 @@ CREATE TABLE {s}.finance_journal_line (
 	project_id UUID,
 	dimensions JSONB NOT NULL,
 	memo TEXT,
+	residual NUMERIC,
 	id UUID NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	created_by UUID,
@@ -540,6 +541,9 @@ CREATE TABLE {s}.finance_journal_line (
 	CONSTRAINT ck_finance_journal_line_rate_more_than_zero CHECK (rate > 0),
 	CONSTRAINT ck_finance_journal_line_rate_scale CHECK (rate = round(rate, 10)),
 	CONSTRAINT ck_finance_journal_line_rate_size CHECK (abs(rate) < 1e10),
+	CONSTRAINT ck_finance_journal_line_residual_scale CHECK (residual = round(residual, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_journal_line_residual_size CHECK (abs(residual) < 1e20),
+	CONSTRAINT ck_finance_journal_line_residual_within_its_amount CHECK (residual * amount >= 0 AND abs(residual) <= abs(amount)),
 	CONSTRAINT fk_finance_journal_line_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
 	CONSTRAINT fk_finance_journal_line_cost_center_id FOREIGN KEY(cost_center_id) REFERENCES {s}.finance_cost_center (id),
 	CONSTRAINT fk_finance_journal_line_entry_id FOREIGN KEY(entry_id) REFERENCES {s}.finance_journal_entry (id),
@@ -598,6 +602,37 @@ CREATE INDEX ix_finance_payment_journal_id ON {s}.finance_payment (journal_id);
 CREATE INDEX ix_finance_payment_party_id ON {s}.finance_payment (party_id, date);
 CREATE INDEX ix_finance_payment_search ON {s}.finance_payment USING gin (search);
 CREATE INDEX ix_finance_payment_status ON {s}.finance_payment (status);
+CREATE TABLE {s}.finance_allocation (
+	company_id UUID NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	debit_line_id UUID NOT NULL,
+	credit_line_id UUID NOT NULL,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_allocation PRIMARY KEY (id),
+	CONSTRAINT ck_finance_allocation_amount_least CHECK (amount >= 0),
+	CONSTRAINT ck_finance_allocation_amount_more_than_zero CHECK (amount > 0),
+	CONSTRAINT ck_finance_allocation_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_allocation_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_allocation_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_allocation_debit_line_id_and_another CHECK (debit_line_id <> credit_line_id),
+	CONSTRAINT ck_finance_allocation_status_known CHECK (status IN ('made', 'undone')),
+	CONSTRAINT fk_finance_allocation_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_allocation_credit_line_id FOREIGN KEY(credit_line_id) REFERENCES {s}.finance_journal_line (id),
+	CONSTRAINT fk_finance_allocation_debit_line_id FOREIGN KEY(debit_line_id) REFERENCES {s}.finance_journal_line (id)
+);
+CREATE INDEX ix_finance_allocation_credit_line_id ON {s}.finance_allocation (credit_line_id);
+CREATE INDEX ix_finance_allocation_debit_line_id ON {s}.finance_allocation (debit_line_id);
 -- What always holds in the ledger, whoever writes: an entry is posted whole and balanced or not at all, and nothing of it changes afterwards.
 --
 -- An entry is posted by its row becoming `posted`: the triggers below check it, write its lines, take its number and its place in the journal's
@@ -631,7 +666,9 @@ BEGIN
     PERFORM {s}.finance_refuse('PostedIsFinal', '{}');
     RETURN NULL;
 END $$;
-CREATE TRIGGER final BEFORE UPDATE OR DELETE ON {s}.finance_journal_line FOR EACH ROW EXECUTE FUNCTION {s}.finance_final();
+CREATE TRIGGER final BEFORE DELETE ON {s}.finance_journal_line FOR EACH ROW EXECUTE FUNCTION {s}.finance_final();
+CREATE TRIGGER final_but_for_the_residual BEFORE UPDATE ON {s}.finance_journal_line FOR EACH ROW
+    WHEN (to_jsonb(OLD) - 'residual' IS DISTINCT FROM to_jsonb(NEW) - 'residual') EXECUTE FUNCTION {s}.finance_final();
 
 CREATE FUNCTION {s}.finance_journal_begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -788,6 +825,12 @@ BEGIN
             GROUP BY l.account_id, l.currency, l.party_id, l.cost_center_id, l.project_id, l.dimensions HAVING sum(l.debit - l.credit) <> 0 OR sum(l.amount) <> 0) THEN
         PERFORM {s}.finance_refuse('NotAMirror', jsonb_build_object('number', was.number));
     END IF;
+    -- The two settle each other whole, so nothing of either may be settled otherwise
+    PERFORM FROM {s}.finance_journal_line WHERE entry_id = was.id AND residual IS NOT NULL ORDER BY id FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM {s}.finance_journal_line WHERE entry_id = was.id AND residual <> amount) THEN
+        PERFORM {s}.finance_refuse('StillAllocated', jsonb_build_object('number', was.number));
+    END IF;
+    UPDATE {s}.finance_journal_line SET residual = 0 WHERE entry_id IN (e.id, was.id) AND residual <> 0;
 END $$;
 
 CREATE FUNCTION {s}.finance_dimension_key(cost_center uuid, project uuid, dimensions jsonb) RETURNS text LANGUAGE sql IMMUTABLE
@@ -822,9 +865,10 @@ BEGIN
     END IF;
     PERFORM {s}.finance_check_lines(NEW.lines, NEW.company_id, j.base_currency);
     INSERT INTO {s}.finance_journal_line (id, entry_id, position, account_id, date, debit, credit, base_currency, currency, amount, rate, party_type,
-            party_id, due_date, cost_center_id, project_id, dimensions, memo, created_by, updated_by, tags, external_refs, custom)
+            party_id, due_date, cost_center_id, project_id, dimensions, memo, residual, created_by, updated_by, tags, external_refs, custom)
         SELECT gen_random_uuid(), NEW.id, l.n, l.account_id, NEW.date, l.debit, l.credit, j.base_currency, l.currency, l.amount, l.rate,
-            l.party_type, l.party_id, l.due_date, l.cost_center_id, l.project_id, l.dimensions, l.memo, NEW.updated_by, NEW.updated_by, '[]', '{}', '{}'
+            l.party_type, l.party_id, l.due_date, l.cost_center_id, l.project_id, l.dimensions, l.memo,
+            (SELECT l.amount FROM {s}.finance_account a WHERE a.id = l.account_id AND a.account_type IN ('receivable', 'payable') AND l.party_id IS NOT NULL), NEW.updated_by, NEW.updated_by, '[]', '{}', '{}'
         FROM {s}.finance_entry_lines(NEW.lines, j.base_currency) l;
     IF NEW.reversal_of_id IS NOT NULL THEN
         PERFORM {s}.finance_check_reversal(NEW);
@@ -950,4 +994,70 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER holds BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_payment FOR EACH ROW EXECUTE FUNCTION {s}.finance_payment_holds();
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment TO {s};
+
+-- An allocation settles a debit by a credit of one account, party, currency and rate, and takes from what both have left: no more than that,
+-- whoever else allocates them meanwhile. It is undone once, which gives both back.
+CREATE FUNCTION {s}.finance_allocate() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    d {s}.finance_journal_line;
+    c {s}.finance_journal_line;
+    why text;
+    taken numeric := CASE TG_OP WHEN 'INSERT' THEN NEW.amount ELSE -NEW.amount END;
+BEGIN
+    IF TG_OP = 'DELETE' OR TG_OP = 'INSERT' AND NEW.status <> 'made' OR TG_OP = 'UPDATE' AND (OLD.status <> 'made' OR NEW.status <> 'undone'
+            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency)
+            <> (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount, NEW.currency)) THEN
+        PERFORM {s}.finance_refuse('AllocationIsFinal', '{}');
+    END IF;
+    PERFORM FROM {s}.finance_journal_line WHERE id IN (NEW.debit_line_id, NEW.credit_line_id) ORDER BY id FOR NO KEY UPDATE;
+    SELECT * INTO d FROM {s}.finance_journal_line WHERE id = NEW.debit_line_id;
+    SELECT * INTO c FROM {s}.finance_journal_line WHERE id = NEW.credit_line_id;
+    why := CASE
+        WHEN d.residual IS NULL OR c.residual IS NULL THEN 'one of them is no receivable or payable of a party'
+        WHEN d.amount < 0 OR c.amount > 0 THEN 'one is a debit and the other a credit'
+        WHEN d.account_id <> c.account_id THEN 'they are on different accounts'
+        WHEN (d.party_type, d.party_id) <> (c.party_type, c.party_id) THEN 'they are of different parties'
+        WHEN (d.currency, c.currency) <> (NEW.currency, NEW.currency) THEN 'they are in different currencies'
+        WHEN d.rate <> c.rate THEN 'they were booked at different exchange rates'
+        WHEN NOT EXISTS (SELECT FROM {s}.finance_journal_entry e WHERE e.id = d.entry_id AND e.company_id = NEW.company_id) THEN 'they are of another company'
+        WHEN NEW.amount <> round(NEW.amount, nexus_cell.currency_scale(NEW.currency)) OR NEW.amount <= 0 THEN 'the amount is none of that currency'
+    END;
+    IF why IS NOT NULL THEN
+        PERFORM {s}.finance_refuse('UnfitAllocation', jsonb_build_object('why', why));
+    ELSIF taken > least(d.residual, -c.residual) THEN
+        PERFORM {s}.finance_refuse('ResidualExceeded', jsonb_build_object('residual', least(d.residual, -c.residual)::text, 'currency', NEW.currency));
+    END IF;
+    UPDATE {s}.finance_journal_line SET residual = residual - CASE id WHEN d.id THEN taken ELSE -taken END WHERE id IN (d.id, c.id);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER allocates BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_allocation FOR EACH ROW EXECUTE FUNCTION {s}.finance_allocate();
+
+-- How far an entry's receivables or payables are settled: the state of its invoice.
+CREATE FUNCTION {s}.finance_paid_state(entry uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN coalesce(sum(abs(l.amount - l.residual)), 0) = 0 THEN 'posted' WHEN sum(abs(l.residual)) = 0 THEN 'paid' ELSE 'partly_paid' END
+        FROM {s}.finance_journal_line l WHERE l.entry_id = entry AND l.residual IS NOT NULL);
+END $$;
+
+-- At the end of each transaction an invoice is paid as far as its lines say, whoever changed either.
+CREATE FUNCTION {s}.finance_paid_as_allocated() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong text;
+BEGIN
+    IF TG_TABLE_NAME = 'finance_invoice' THEN
+        SELECT i.number INTO wrong FROM {s}.finance_invoice i
+            WHERE i.id = NEW.id AND i.status IN ('posted', 'partly_paid', 'paid') AND i.status <> {s}.finance_paid_state(i.entry_id);
+    ELSE
+        SELECT i.number INTO wrong FROM {s}.finance_journal_line l JOIN {s}.finance_invoice i ON i.entry_id = l.entry_id
+            WHERE l.id IN (NEW.debit_line_id, NEW.credit_line_id) AND i.status <> {s}.finance_paid_state(i.entry_id) LIMIT 1;
+    END IF;
+    IF FOUND THEN
+        PERFORM {s}.finance_refuse('PaidStateIsDerived', jsonb_build_object('number', wrong));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER UPDATE ON {s}.finance_invoice DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status IN ('posted', 'partly_paid', 'paid')) EXECUTE FUNCTION {s}.finance_paid_as_allocated();
+CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER INSERT OR UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {s}.finance_paid_as_allocated();
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_allocation TO {s};

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from nexus.core import Conflict, FieldError, Problem
 
 
@@ -156,4 +158,82 @@ class EntryOfDocument(Conflict):
 class PaymentIsFinal(Conflict):
     """A payment is what its entry says, and does not change: bounce it and record another."""
 
+    reason: str = ""
+
+
+class AllocationRefused(Problem, status=422):
+    """Allocation {line} cannot be made; what is wrong is in `errors`."""
+
+    line: int
+    errors: list[FieldError]
+
+    @classmethod
+    def of(cls, at: int, field: str, message: str) -> Self:
+        """Of the allocation at a place of the request, from 0."""
+        return cls(line=at + 1, errors=[FieldError(f"allocations[{at}].{field}", message)])
+
+
+class OverAllocation(AllocationRefused):
+    """Allocation {line}: there is less left than it says."""
+
+
+class NotPosted(AllocationRefused):
+    """Allocation {line}: the invoice is not in the books."""
+
+
+class AlreadyPaid(AllocationRefused):
+    """Allocation {line}: the invoice is paid."""
+
+
+class OtherParty(AllocationRefused):
+    """Allocation {line}: the invoice is another party's than the payment."""
+
+
+class OtherCompany(AllocationRefused):
+    """Allocation {line}: the invoice is another company's than the payment."""
+
+
+class OtherCurrency(AllocationRefused):
+    """Allocation {line}: the invoice is in another currency than the payment."""
+
+
+class OtherRate(AllocationRefused):
+    """Allocation {line}: the invoice and the payment were booked at different exchange rates, which leaves a difference to be posted."""
+
+
+class SameSide(AllocationRefused):
+    """Allocation {line}: what the invoice is about and the payment go the same way, so neither settles the other."""
+
+
+class UnfitAllocation(Problem, status=422):
+    """These lines cannot settle each other: {why}."""
+
+    why: str
+
+
+class ResidualExceeded(Conflict):
+    """More is allocated than a line has left: {residual} {currency}."""
+
+    residual: str
+    currency: str
+    reason: str = ""
+
+
+class AllocationIsFinal(Conflict):
+    """An allocation does not change: undo it and make another."""
+
+    reason: str = ""
+
+
+class StillAllocated(Conflict):
+    """{number} is allocated: undo that before it is reversed."""
+
+    number: str
+    reason: str = ""
+
+
+class PaidStateIsDerived(Conflict):
+    """Whether {number} is paid follows from what is allocated to it, and is not set."""
+
+    number: str
     reason: str = ""

@@ -1,0 +1,112 @@
+"""Allocating payments to what they pay, and taking that back. Whether an invoice is paid follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from nexus.core import IllegalMove, Tx, among, handles, or_
+from nexus.services.finance.api import (
+    AllocatePayment,
+    AllocationUndone,
+    InvoicePaid,
+    InvoicePartlyPaid,
+    InvoiceReopened,
+    PaymentAllocated,
+    UndoAllocation,
+)
+from nexus.services.finance.entities import Allocation, Invoice, JournalLine, Payment
+from nexus.services.finance.flows import allocation_flow, invoice_flow
+from nexus.services.finance.payment_terms import AllocationStatus, PaymentShare, PaymentStatus
+from nexus.services.finance.rules.allocating import shared
+
+_NOTHING = Decimal(0)
+
+
+@handles(AllocatePayment, needs="finance.payment:allocate")
+async def allocate_payment(cmd: AllocatePayment, tx: Tx) -> PaymentAllocated:
+    payment = await tx.get(Payment, cmd.payment_id, lock=True)
+    if payment.status is not PaymentStatus.POSTED:
+        raise IllegalMove(entity="Payment", now=str(payment.status), move="allocate")
+    return await allocate(payment, cmd.allocations, await held(cmd.allocations, tx), tx)
+
+
+async def held(shares: Sequence[PaymentShare], tx: Tx) -> Mapping[UUID, Invoice]:
+    """The invoices that are to be paid, locked: after the payment and before any journal, so that nobody waits in a circle."""
+    wanted = {share.invoice_id for share in shares}
+    return {one.id: one for one in await tx.list(Invoice, among(Invoice.id, wanted), lock=True)} if wanted else {}
+
+
+async def allocate(payment: Payment, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], tx: Tx) -> PaymentAllocated:
+    """Share a payment out. The database has the last word on what each line has left (invariants.sql)."""
+    own, *_ = await _lines([payment.entry_id], tx)
+    lines = await _lines([one.entry_id for one in invoices.values() if one.entry_id], tx)
+    made = shared(payment, own, shares, invoices, lines)
+    left = abs(own.residual or _NOTHING) - sum((one.amount for one in made), _NOTHING)
+    for one in made:
+        tx.add(one)
+    for share in shares:
+        await _settle(invoices[share.invoice_id], tx)
+    return tx.emit(
+        PaymentAllocated(
+            payment_id=payment.id,
+            invoice_ids=[share.invoice_id for share in shares],
+            allocated=sum((one.amount for one in made), _NOTHING),
+            unallocated=left,
+            currency=payment.currency,
+        )
+    )
+
+
+async def _lines(entries: Iterable[UUID], tx: Tx) -> list[JournalLine]:
+    """The lines of some entries that can be allocated, as they are now."""
+    found = list(entries)
+    return await tx.list(JournalLine, among(JournalLine.entry_id, found), JournalLine.residual.is_not(None)) if found else []
+
+
+async def _settle(invoice: Invoice, tx: Tx) -> None:
+    """Bring an invoice to the state that its lines say, and tell of it."""
+    assert invoice.entry_id is not None
+    assert invoice.number is not None
+    residual = sum((abs(one.residual or _NOTHING) for one in await _lines([invoice.entry_id], tx)), _NOTHING)
+    if residual == _NOTHING:
+        invoice_flow.go(invoice, "pay")
+        tx.emit(InvoicePaid(invoice_id=invoice.id, number=invoice.number, payable=invoice.payable, currency=invoice.currency))
+    elif residual < invoice.payable:
+        invoice_flow.go(invoice, "pay_partly")
+        tx.emit(InvoicePartlyPaid(invoice_id=invoice.id, number=invoice.number, residual=residual, currency=invoice.currency))
+    else:
+        invoice_flow.go(invoice, "reopen")
+        tx.emit(InvoiceReopened(invoice_id=invoice.id, number=invoice.number, residual=residual, currency=invoice.currency))
+
+
+@handles(UndoAllocation, needs="finance.allocation:undo")
+async def undo_allocation(cmd: UndoAllocation, tx: Tx) -> AllocationUndone:
+    known = await tx.get(Allocation, cmd.allocation_id)
+    entries = {one.entry_id for one in await tx.list(JournalLine, among(JournalLine.id, {known.debit_line_id, known.credit_line_id}))}
+    await tx.list(Payment, among(Payment.entry_id, entries), lock=True)  # before invoices, as everywhere
+    (told,) = await _undo([known.id], entries, tx)
+    return told
+
+
+async def undo_all(payment: Payment, tx: Tx) -> None:
+    """Take back all that a payment, which is held, has been allocated to."""
+    (own, *_) = await _lines([payment.entry_id], tx)
+    mine = or_(Allocation.debit_line_id == own.id, Allocation.credit_line_id == own.id)
+    made = await tx.list(Allocation, Allocation.status == AllocationStatus.MADE, mine)
+    if made:
+        ends = {id for one in made for id in (one.debit_line_id, one.credit_line_id)}
+        entries = {one.entry_id for one in await tx.list(JournalLine, among(JournalLine.id, ends))}
+        await _undo([one.id for one in made], entries, tx)
+
+
+async def _undo(ids: Sequence[UUID], entries: Iterable[UUID], tx: Tx) -> list[AllocationUndone]:
+    invoices = await tx.list(Invoice, among(Invoice.entry_id, set(entries)), lock=True)
+    told: list[AllocationUndone] = []
+    for one in await tx.list(Allocation, among(Allocation.id, ids), lock=True):
+        allocation_flow.go(one, "undo")
+        told.append(tx.emit(AllocationUndone(allocation_id=one.id, amount=one.amount, currency=one.currency)))
+    for invoice in invoices:
+        await _settle(invoice, tx)
+    return told

@@ -1,0 +1,29 @@
+"""Allocations: which payment settles which invoice, and how much of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from nexus.core import CheckConstraint, Entity, Mapped, f
+from nexus.services.finance.payment_terms import AllocationStatus
+
+
+class Allocation(Entity):
+    """A debit and a credit of one party that settle each other, up to an amount. It holds until it is undone."""
+
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount_more_than_zero"),
+        CheckConstraint("debit_line_id <> credit_line_id", name="debit_line_id_and_another"),
+    )
+    removal: ClassVar[Literal["archive", "delete"] | None] = None
+    creatable: ClassVar[bool] = False
+    editable: ClassVar[bool] = False
+
+    company_id: Mapped[UUID] = f.ref("finance.company", index=False, read_only=True)
+    status: Mapped[AllocationStatus] = f.state(default=AllocationStatus.MADE, index=False)
+    debit_line_id: Mapped[UUID] = f.ref("finance.journal_line", read_only=True)
+    credit_line_id: Mapped[UUID] = f.ref("finance.journal_line", read_only=True)
+    amount: Mapped[Decimal] = f.money(currency="currency", ge=Decimal(0), read_only=True)
+    currency: Mapped[str] = f.currency(read_only=True)

@@ -1,0 +1,120 @@
+"""The walls around allocations: SQL of any kind neither settles more than is there nor says that an invoice is paid."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+
+from conftest import Database
+from nexus.services.finance.api import RecordPayment, ReverseEntry
+from nexus.services.finance.entities import Allocation, Invoice, JournalLine, Payment
+from nexus.services.finance.payment_terms import PaymentDirection, PaymentShare
+from nexus.services.finance.rules.refusals import StillAllocated
+from nexus.services.finance.terms import PartyType
+from nexus.services.finance.tests.conftest import OWED, Books, refused
+from nexus.services.finance.tests.test_invoice_posting import posted
+from nexus.services.finance.tests.test_invoices import CUSTOMER, line
+from nexus.services.finance.tests.test_payments import paid
+
+Connection = psycopg.AsyncConnection[Any]
+MADE = (
+    "INSERT INTO {s}.finance_allocation (id, company_id, status, debit_line_id, credit_line_id, amount, currency, tags, external_refs, custom)"
+    " VALUES (gen_random_uuid(), '{company}', 'made', '{debit}', '{credit}', {amount}, 'NGN', '[]', '{}', '{}')"
+)
+HOSTILE = (
+    "UPDATE {s}.finance_allocation SET amount = amount + 1",
+    "UPDATE {s}.finance_allocation SET debit_line_id = credit_line_id, credit_line_id = debit_line_id",
+    "UPDATE {s}.finance_allocation SET status = 'undone'",  # while its invoice is said to be paid
+    "UPDATE {s}.finance_allocation SET tags = '[]'",
+    "DELETE FROM {s}.finance_allocation",
+    "INSERT INTO {s}.finance_allocation SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid()))).* FROM {s}.finance_allocation a",
+    "INSERT INTO {s}.finance_allocation SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid(), 'status', 'undone'))).*"
+    " FROM {s}.finance_allocation a",
+    "INSERT INTO {s}.finance_allocation SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid(), 'amount', 0.001))).*"
+    " FROM {s}.finance_allocation a",
+    "INSERT INTO {s}.finance_allocation SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid(), 'amount', -1))).*"
+    " FROM {s}.finance_allocation a",
+    "UPDATE {s}.finance_journal_line SET residual = amount",
+    "UPDATE {s}.finance_invoice SET status = 'posted'",
+    "UPDATE {s}.finance_invoice SET status = 'partly_paid'",
+    "TRUNCATE {s}.finance_allocation",
+)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+async def test_what_is_allocated_is_not_changed_by_sql(books: Books, tenant_sql: Connection, hostile: str) -> None:
+    invoice = await posted(books, line("100"))
+    share = PaymentShare(invoice_id=invoice.id)
+    await books.finance.run(
+        RecordPayment(direction=PaymentDirection.RECEIVED, party_id=CUSTOMER, amount=Decimal(150), date=books.day, allocations=[share])
+    )
+
+    async def everything() -> Any:
+        lines = {one.id: one.residual for one in await books.finance.list(JournalLine)}
+        made = [(one.amount, one.status, one.debit_line_id) for one in await books.finance.list(Allocation)]
+        return lines, made, [one.status for one in await books.finance.list(Invoice)]
+
+    before = await everything()
+    with pytest.raises(psycopg.Error):
+        await tenant_sql.execute(hostile.replace("{s}", books.finance.caller.schema).encode())
+    assert await everything() == before
+
+
+def making(books: Books, debit: JournalLine, credit: JournalLine, amount: str) -> bytes:
+    text = MADE.replace("{s}", books.finance.caller.schema).replace("{company}", str(books.company.id))
+    return text.replace("{debit}", str(debit.id)).replace("{credit}", str(credit.id)).replace("{amount}", amount).encode()
+
+
+async def owed(books: Books, entry: Any) -> JournalLine:
+    (one,) = await books.finance.list(JournalLine, JournalLine.entry_id == entry, JournalLine.residual.is_not(None))
+    return one
+
+
+async def test_lines_that_do_not_fit_settle_nothing(books: Books, tenant_sql: Connection) -> None:
+    sale = await owed(books, (await posted(books, line("100"))).entry_id)
+    one = await paid(books, "100")
+    own = await owed(books, one.entry_id)
+    stranger = await owed(books, (await paid(books, "100", party_id=books.company.id)).entry_id)
+    (cash,) = await books.finance.list(JournalLine, JournalLine.entry_id == one.entry_id, JournalLine.residual.is_(None))
+    for debit, credit, says in [
+        (sale, stranger, "different parties"),
+        (own, sale, "one is a debit"),
+        (cash, own, "no receivable or payable"),
+    ]:
+        with pytest.raises(psycopg.Error, match="UnfitAllocation") as told:
+            await tenant_sql.execute(making(books, debit, credit, "1"))
+        assert says in str(told.value.diag.message_detail)
+    with pytest.raises(psycopg.Error, match="PaidStateIsDerived"):
+        await tenant_sql.execute(making(books, sale, own, "1"))
+    with pytest.raises(psycopg.Error, match="ResidualExceeded"):
+        await tenant_sql.execute(making(books, sale, own, "100.01"))
+    assert await books.finance.count(Allocation) == 0
+
+
+@pytest.mark.parametrize("isolation", list(psycopg.IsolationLevel))
+async def test_by_sql_at_once_no_more_is_settled_than_is_there(books: Books, database: Database, isolation: psycopg.IsolationLevel) -> None:
+    """Lines of no invoice, so that nothing but the residuals stands in the way."""
+    debit = books.line(OWED, "100", party_type=PartyType.CUSTOMER, party_id=CUSTOMER)
+    entry = await books.post(debit, books.line("4110", "-100"))
+    sale, own = await owed(books, entry.journal_entry_id), await owed(books, (await paid(books, "100")).entry_id)
+
+    async def client() -> None:
+        async with await psycopg.AsyncConnection.connect(database.app) as connection:
+            await connection.set_isolation_level(isolation)
+            await connection.execute(f"SELECT set_config('role', '{books.finance.caller.schema}', false)".encode())
+            await connection.execute(making(books, sale, own, "30"))
+
+    results = await asyncio.gather(*[client() for _ in range(6)], return_exceptions=True)
+
+    made = sum(one is None for one in results)
+    assert 1 <= made <= 3
+    assert made == 3 or isolation > psycopg.IsolationLevel.READ_COMMITTED  # the stricter ones may give up where others would have waited
+    left = await books.finance.get(JournalLine, sale.id), await books.finance.get(JournalLine, own.id)
+    assert [one.residual for one in left] == [100 - 30 * made, 30 * made - 100]
+    async with refused(books.finance, StillAllocated):
+        await books.finance.run(ReverseEntry(journal_entry_id=entry.journal_entry_id, reason="Wrong"))
+    assert await books.finance.count(Payment) == 1
