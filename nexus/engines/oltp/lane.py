@@ -69,6 +69,7 @@ class Lane:
         self._closed = True
         self._trouble = "the pool is closed"
         await end(self._keepers)
+        self._keepers.clear()  # one that was cancelled while it connected holds on to its socket
         for pipeline in self._slots:
             if pipeline is not None:
                 pipeline.lose("the pool is closed")

@@ -294,3 +294,26 @@ async def test_a_reset_behind_a_part_of_an_answer_hangs_nobody(mortal: EmbeddedP
         await db.close()
         await asyncio.to_thread(proxy.close)
     assert (db.stats.in_flight, db.stats.connections) == (0, 0)
+
+
+async def test_a_pool_that_is_closed_while_it_connects_lets_go_of_the_server() -> None:
+    """PostgreSQL waits a minute for somebody who does not log in, and whoever drops a database waits with it."""
+    there, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there.set()
+        while await reader.read(1000):
+            pass
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    db = Postgres(f"postgresql://nobody@127.0.0.1:{server.sockets[0].getsockname()[1]}/nothing", fast=1)
+    call = asyncio.create_task(db.run(None, (ONE, [b"x"])))
+    async with asyncio.timeout(20):
+        await there.wait()
+        await db.close()
+        await gone.wait()
+        with pytest.raises(Unavailable):
+            await call
+    server.close()
