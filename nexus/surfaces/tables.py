@@ -194,10 +194,11 @@ def statements(entity: type[Entity]) -> tuple[str, ...]:
 
 
 def script(service: Service) -> str:
-    """All tables of a service as one multi-statement text, with `{s}` for the tenant's schema, and what its `invariants.sql` adds to them."""
+    """All tables of a service as one multi-statement text, with `{s}` for the tenant's schema, and what its `invariants/*.sql` add to them, by name."""
     made = "".join(f"{statement};\n" for entity in service.entities() for statement in statements(entity))
-    written = resources.files(service.package).joinpath("invariants.sql")
-    return made + (written.read_text(encoding="utf-8") if written.is_file() else "")
+    folder = resources.files(service.package).joinpath("invariants")
+    written = sorted(folder.iterdir(), key=lambda one: one.name) if folder.is_dir() else []
+    return made + "\n".join(one.read_text(encoding="utf-8") for one in written)
 
 
 def table_names(service: Service) -> list[str]:

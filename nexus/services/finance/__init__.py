@@ -2,7 +2,7 @@
 
 terms.py       the words of the field           enums, and the values kept inside records; those of invoices and payments in …_terms.py
 entities/      what it keeps                    companies, accounts and roles, journals, years, periods, rates; entries, lines, balances; invoices, payments, allocations
-invariants.sql what always holds                posting, numbers, chains, balances and locks, in the database itself
+invariants/    what always holds                posting, numbers, chains, balances and locks; payments and what they settle: in the database itself
 flows.py       how it may change                entries, accounting periods, invoices, payments, allocations
 api/           what others may use              commands and events: the only door
 commands/      rules when asked                 entries, fiscal years, closing and locking; invoices, their posting and crediting; payments and what they pay

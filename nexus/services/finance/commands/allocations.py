@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
@@ -39,15 +40,14 @@ async def held(shares: Sequence[PaymentShare], tx: Tx) -> Mapping[UUID, Invoice]
 
 
 async def allocate(payment: Payment, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], tx: Tx) -> PaymentAllocated:
-    """Share a payment out. The database has the last word on what each line has left (invariants.sql)."""
+    """Share a payment out. The database has the last word on what each line has left (invariants/payments.sql)."""
     own, *_ = await _lines([payment.entry_id], tx)
     lines = await _lines([one.entry_id for one in invoices.values() if one.entry_id], tx)
     made = shared(payment, own, shares, invoices, lines)
     left = abs(own.residual or _NOTHING) - sum((one.amount for one in made), _NOTHING)
     for one in made:
         tx.add(one)
-    for share in shares:
-        await _settle(invoices[share.invoice_id], tx)
+    await _settle([invoices[share.invoice_id] for share in shares], tx)
     return tx.emit(
         PaymentAllocated(
             payment_id=payment.id,
@@ -65,11 +65,18 @@ async def _lines(entries: Iterable[UUID], tx: Tx) -> list[JournalLine]:
     return await tx.list(JournalLine, among(JournalLine.entry_id, found), JournalLine.residual.is_not(None)) if found else []
 
 
-async def _settle(invoice: Invoice, tx: Tx) -> None:
-    """Bring an invoice to the state that its lines say, and tell of it."""
-    assert invoice.entry_id is not None
+async def _settle(invoices: Sequence[Invoice], tx: Tx) -> None:
+    """Bring invoices to the states that their lines say, and tell of them."""
+    residuals: dict[UUID, Decimal] = defaultdict(Decimal)
+    for line in await _lines([one.entry_id for one in invoices if one.entry_id], tx):
+        residuals[line.entry_id] += abs(line.residual or _NOTHING)
+    for invoice in invoices:
+        assert invoice.entry_id is not None
+        _go(invoice, residuals[invoice.entry_id], tx)
+
+
+def _go(invoice: Invoice, residual: Decimal, tx: Tx) -> None:
     assert invoice.number is not None
-    residual = sum((abs(one.residual or _NOTHING) for one in await _lines([invoice.entry_id], tx)), _NOTHING)
     if residual == _NOTHING:
         invoice_flow.go(invoice, "pay")
         tx.emit(InvoicePaid(invoice_id=invoice.id, number=invoice.number, payable=invoice.payable, currency=invoice.currency))
@@ -107,6 +114,5 @@ async def _undo(ids: Sequence[UUID], entries: Iterable[UUID], tx: Tx) -> list[Al
     for one in await tx.list(Allocation, among(Allocation.id, ids), lock=True):
         allocation_flow.go(one, "undo")
         told.append(tx.emit(AllocationUndone(allocation_id=one.id, amount=one.amount, currency=one.currency)))
-    for invoice in invoices:
-        await _settle(invoice, tx)
+    await _settle(invoices, tx)
     return told

@@ -1,4 +1,4 @@
-"""Entries: drafted, posted, reversed. That they balance, their numbers and their chain are the database's to see to (invariants.sql)."""
+"""Entries: drafted, posted, reversed. That they balance, their numbers and their chain are the database's to see to (invariants/ledger.sql)."""
 
 from __future__ import annotations
 

@@ -964,6 +964,8 @@ BEGIN
 END $$;
 CREATE TRIGGER fits AFTER INSERT OR UPDATE OF account_id ON {s}.finance_account_role FOR EACH ROW EXECUTE FUNCTION {s}.finance_role_fits();
 
+-- What always holds between the ledger and its documents, whoever writes: invoices, payments, and what settles what.
+
 -- The entry of a document is taken back with the document, never alone.
 CREATE FUNCTION {s}.finance_with_its_document() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
-"""Posting: one statement that makes a draft posted and answers what is to be told of it. What this means is in invariants.sql."""
+"""Posting: one statement that makes a draft posted and answers what is to be told of it. What this means is in invariants/ledger.sql."""
 
 from __future__ import annotations
 

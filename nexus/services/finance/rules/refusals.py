@@ -1,4 +1,4 @@
-"""What the ledger refuses. Most of these are raised by the database itself (invariants.sql), which finds them by their names here."""
+"""What the ledger refuses. Most of these are raised by the database itself (invariants/), which finds them by their names here."""
 
 from __future__ import annotations
 

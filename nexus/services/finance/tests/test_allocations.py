@@ -263,6 +263,17 @@ async def test_everybody_at_once_keeps_every_rule(taxed: Books) -> None:
     await settled(taxed)
 
 
+async def test_many_invoices_take_no_more_round_trips_than_one(taxed: Books) -> None:
+    took: list[int] = []
+    for many in (1, 5):
+        invoices = [await posted(taxed, line("10")) for _ in range(many)]
+        one = await paid(taxed, "50")
+        await taxed.finance.run(allocate(one, *[share(invoice) for invoice in invoices]))
+        took.append(taxed.finance.round_trips)
+    assert took[0] == took[1]
+    await settled(taxed)
+
+
 async def test_who_may_allocate(taxed: Books) -> None:
     invoice = await posted(taxed, line("10"))
     one = await paid(taxed, "10")

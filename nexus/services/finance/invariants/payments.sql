@@ -1,0 +1,98 @@
+-- What always holds between the ledger and its documents, whoever writes: invoices, payments, and what settles what.
+
+-- The entry of a document is taken back with the document, never alone.
+CREATE FUNCTION {s}.finance_with_its_document() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {s}.finance_payment WHERE entry_id = NEW.id AND status <> 'bounced') THEN
+        PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'a payment, which bounces'));
+    ELSIF EXISTS (SELECT FROM {s}.finance_invoice WHERE entry_id = NEW.id AND status <> 'reversed') THEN
+        PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'an invoice or a note, which is credited'));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER with_its_document AFTER UPDATE ON {s}.finance_journal_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'reversed') EXECUTE FUNCTION {s}.finance_with_its_document();
+
+-- A payment is what was booked: it is written with its entry, and changes once more, when its entry has been taken back.
+CREATE FUNCTION {s}.finance_payment_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND (OLD.status <> 'posted' OR (OLD.company_id, OLD.direction, OLD.party_type, OLD.party_id, OLD.amount,
+            OLD.currency, OLD.rate, OLD.date, OLD.number, OLD.journal_id, OLD.entry_id) IS DISTINCT FROM (NEW.company_id, NEW.direction, NEW.party_type,
+            NEW.party_id, NEW.amount, NEW.currency, NEW.rate, NEW.date, NEW.number, NEW.journal_id, NEW.entry_id)) THEN
+        PERFORM {s}.finance_refuse('PaymentIsFinal', '{}');
+    END IF;
+    IF NOT EXISTS (SELECT FROM {s}.finance_journal_entry e JOIN {s}.finance_journal_line l ON l.entry_id = e.id
+            WHERE e.id = NEW.entry_id AND e.number = NEW.number AND e.company_id = NEW.company_id AND e.journal_id = NEW.journal_id
+            AND e.reversed_by_id IS NOT DISTINCT FROM NEW.bounce_entry_id AND l.party_type = NEW.party_type AND l.party_id = NEW.party_id
+            AND l.currency = NEW.currency AND l.amount = CASE NEW.direction WHEN 'received' THEN -NEW.amount ELSE NEW.amount END) THEN
+        PERFORM {s}.finance_refuse('PaymentIsFinal', '{}');
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER holds BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_payment FOR EACH ROW EXECUTE FUNCTION {s}.finance_payment_holds();
+
+-- An allocation settles a debit by a credit of one account, party, currency and rate, and takes from what both have left: no more than that,
+-- whoever else allocates them meanwhile. It is undone once, which gives both back.
+CREATE FUNCTION {s}.finance_allocate() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    d {s}.finance_journal_line;
+    c {s}.finance_journal_line;
+    why text;
+    taken numeric := CASE TG_OP WHEN 'INSERT' THEN NEW.amount ELSE -NEW.amount END;
+BEGIN
+    IF TG_OP = 'DELETE' OR TG_OP = 'INSERT' AND NEW.status <> 'made' OR TG_OP = 'UPDATE' AND (OLD.status <> 'made' OR NEW.status <> 'undone'
+            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency)
+            <> (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount, NEW.currency)) THEN
+        PERFORM {s}.finance_refuse('AllocationIsFinal', '{}');
+    END IF;
+    PERFORM FROM {s}.finance_journal_line WHERE id IN (NEW.debit_line_id, NEW.credit_line_id) ORDER BY id FOR NO KEY UPDATE;
+    SELECT * INTO d FROM {s}.finance_journal_line WHERE id = NEW.debit_line_id;
+    SELECT * INTO c FROM {s}.finance_journal_line WHERE id = NEW.credit_line_id;
+    why := CASE
+        WHEN d.residual IS NULL OR c.residual IS NULL THEN 'one of them is no receivable or payable of a party'
+        WHEN d.amount < 0 OR c.amount > 0 THEN 'one is a debit and the other a credit'
+        WHEN d.account_id <> c.account_id THEN 'they are on different accounts'
+        WHEN (d.party_type, d.party_id) <> (c.party_type, c.party_id) THEN 'they are of different parties'
+        WHEN (d.currency, c.currency) <> (NEW.currency, NEW.currency) THEN 'they are in different currencies'
+        WHEN d.rate <> c.rate THEN 'they were booked at different exchange rates'
+        WHEN NOT EXISTS (SELECT FROM {s}.finance_journal_entry e WHERE e.id = d.entry_id AND e.company_id = NEW.company_id) THEN 'they are of another company'
+        WHEN NEW.amount <> round(NEW.amount, nexus_cell.currency_scale(NEW.currency)) OR NEW.amount <= 0 THEN 'the amount is none of that currency'
+    END;
+    IF why IS NOT NULL THEN
+        PERFORM {s}.finance_refuse('UnfitAllocation', jsonb_build_object('why', why));
+    ELSIF taken > least(d.residual, -c.residual) THEN
+        PERFORM {s}.finance_refuse('ResidualExceeded', jsonb_build_object('residual', least(d.residual, -c.residual)::text, 'currency', NEW.currency));
+    END IF;
+    UPDATE {s}.finance_journal_line SET residual = residual - CASE id WHEN d.id THEN taken ELSE -taken END WHERE id IN (d.id, c.id);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER allocates BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_allocation FOR EACH ROW EXECUTE FUNCTION {s}.finance_allocate();
+
+-- How far an entry's receivables or payables are settled: the state of its invoice.
+CREATE FUNCTION {s}.finance_paid_state(entry uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN coalesce(sum(abs(l.amount - l.residual)), 0) = 0 THEN 'posted' WHEN sum(abs(l.residual)) = 0 THEN 'paid' ELSE 'partly_paid' END
+        FROM {s}.finance_journal_line l WHERE l.entry_id = entry AND l.residual IS NOT NULL);
+END $$;
+
+-- At the end of each transaction an invoice is paid as far as its lines say, whoever changed either.
+CREATE FUNCTION {s}.finance_paid_as_allocated() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong text;
+BEGIN
+    IF TG_TABLE_NAME = 'finance_invoice' THEN
+        SELECT i.number INTO wrong FROM {s}.finance_invoice i
+            WHERE i.id = NEW.id AND i.status IN ('posted', 'partly_paid', 'paid') AND i.status <> {s}.finance_paid_state(i.entry_id);
+    ELSE
+        SELECT i.number INTO wrong FROM {s}.finance_journal_line l JOIN {s}.finance_invoice i ON i.entry_id = l.entry_id
+            WHERE l.id IN (NEW.debit_line_id, NEW.credit_line_id) AND i.status <> {s}.finance_paid_state(i.entry_id) LIMIT 1;
+    END IF;
+    IF FOUND THEN
+        PERFORM {s}.finance_refuse('PaidStateIsDerived', jsonb_build_object('number', wrong));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER UPDATE ON {s}.finance_invoice DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status IN ('posted', 'partly_paid', 'paid')) EXECUTE FUNCTION {s}.finance_paid_as_allocated();
+CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER INSERT OR UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {s}.finance_paid_as_allocated();
