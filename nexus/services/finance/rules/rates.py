@@ -12,8 +12,10 @@ from nexus.services.finance.entities import ExchangeRate
 async def worth(currency: str, base: str, day: dt.date, given: Decimal | None, tx: Tx) -> Decimal:
     """The rate that is given, or the last one up to a day. Invalid (422) where it makes no sense or none is known."""
     if currency == base:
+        if given not in (None, 1):
+            raise Invalid.of(FieldError("rate", f"is 1 in {base}, the currency of the books"))
         return Decimal(1)
-    return _usual(given or await _known(currency, base, day, tx))
+    return _usual(await _known(currency, base, day, tx) if given is None else given)
 
 
 def _usual(rate: Decimal) -> Decimal:

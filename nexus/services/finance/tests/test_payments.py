@@ -109,6 +109,8 @@ async def test_refusals_say_why_and_change_nothing(books: Books) -> None:
         ({"currency": "QQQ"}, Invalid, "currency: QQQ is not"),
         ({"currency": "EUR"}, Invalid, "rate: of EUR in NGN on .* is not known"),
         ({"currency": "EUR", "rate": Decimal(-1)}, Invalid, "rate: is more than 0"),
+        ({"currency": "EUR", "rate": Decimal(0)}, Invalid, "rate: is more than 0"),
+        ({"rate": Decimal(2)}, Invalid, "rate: is 1 in NGN, the currency of the books"),
         ({"currency": "EUR", "rate": Decimal("0.00001")}, Invalid, "amount: comes to nothing in NGN"),
         ({"party_type": PartyType.EMPLOYEE}, Invalid, "party_type: is customer or supplier"),
         ({"journal_id": books.journals["SAL"]}, Invalid, "journal_id: is no journal of a bank account"),
