@@ -110,8 +110,10 @@ def new_tenants(database: Database, services: dict[str, Service]) -> Iterator[Ca
 
     def make() -> UUID:
         id, connection = uuid7(), idle.get()
-        connection.execute(tenant_script(schema_of(id), services.values()).encode())
-        idle.put(connection)
+        try:
+            connection.execute(tenant_script(schema_of(id), services.values()).encode())
+        finally:
+            idle.put(connection)
         return id
 
     async def take() -> UUID:
@@ -119,10 +121,13 @@ def new_tenants(database: Database, services: dict[str, Service]) -> Iterator[Ca
             making.append(makers.submit(make))
         return await asyncio.wrap_future(making.popleft())
 
-    with psycopg.connect(database.owner) as one, psycopg.connect(database.owner) as other, ThreadPoolExecutor(2) as makers:
-        for connection in (one, other):
-            connection.autocommit = True
-            idle.put(connection)
+    with (
+        psycopg.connect(database.owner, autocommit=True) as one,
+        psycopg.connect(database.owner, autocommit=True) as other,
+        ThreadPoolExecutor(2) as makers,
+    ):
+        idle.put(one)
+        idle.put(other)
         yield take
         makers.shutdown(cancel_futures=True)
 

@@ -310,10 +310,9 @@ async def test_a_pool_that_is_closed_while_it_connects_lets_go_of_the_server() -
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     db = Postgres(f"postgresql://nobody@127.0.0.1:{server.sockets[0].getsockname()[1]}/nothing", fast=1)
     call = asyncio.create_task(db.run(None, (ONE, [b"x"])))
-    async with asyncio.timeout(20):
+    async with server, asyncio.timeout(20):
         await there.wait()
         await db.close()
         await gone.wait()
         with pytest.raises(Unavailable):
             await call
-    server.close()
