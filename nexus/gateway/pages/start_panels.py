@@ -13,7 +13,7 @@ _ABOUT = (
     "<h1>One call turns a business into a running system.</h1>"
     '<p class="lead">It gets its own data, its own keys and what its trade and its country need, and it is proved before it opens.</p>'
     "<ol><li>Its own database schema and role, closed to everybody else</li><li>Pipelines, stages, sources and teams of its industry</li>"
-    "<li>A chart of accounts, taxes and payment terms as they are usual in its country</li><li>Currency, holidays and formats of it</li>"
+    "<li>A chart of accounts with the taxes and payment terms of its country</li><li>Its currency, holidays and formats</li>"
     "<li>Proved by working with it through the public API</li></ol>"
     '<nav aria-label="Documentation"><a href="/docs">API reference</a><a href="/openapi.json">OpenAPI</a><a href="/problems">Problems</a>'
     '<a href="/readyz">Health</a></nav></header>'
