@@ -30,6 +30,8 @@ HOSTILE = (
     "UPDATE {s}.finance_allocation SET debit_line_id = credit_line_id, credit_line_id = debit_line_id",
     "UPDATE {s}.finance_allocation SET status = 'undone'",  # while its invoice is said to be paid
     "UPDATE {s}.finance_allocation SET tags = '[]'",
+    "UPDATE {s}.finance_allocation SET effective_from = effective_from - 1",
+    "UPDATE {s}.finance_allocation SET effective_until = effective_from",
     "DELETE FROM {s}.finance_allocation",
     "INSERT INTO {s}.finance_allocation SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid()))).* FROM {s}.finance_allocation a",
     "INSERT INTO {s}.finance_allocation SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid(), 'status', 'undone'))).*"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
@@ -78,3 +79,5 @@ class UndoAllocation(Command[AllocationUndone], frozen=True, kw_only=True):
     """Take an allocation back: what it settled is open again on both sides."""
 
     allocation_id: UUID
+    date: dt.date | None = None
+    """From when it no longer counts. Empty: today."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from nexus.core import IllegalMove, Tx, among, handles, or_
+from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, func, handles, or_, select
 from nexus.services.finance.api import (
     AllocatePayment,
     AllocationUndone,
@@ -17,6 +18,7 @@ from nexus.services.finance.api import (
     PaymentAllocated,
     UndoAllocation,
 )
+from nexus.services.finance.commands.years import today
 from nexus.services.finance.entities import Allocation, Invoice, JournalLine, Payment
 from nexus.services.finance.flows import allocation_flow, invoice_flow
 from nexus.services.finance.payment_terms import AllocationStatus, PaymentShare, PaymentStatus
@@ -93,26 +95,36 @@ async def undo_allocation(cmd: UndoAllocation, tx: Tx) -> AllocationUndone:
     known = await tx.get(Allocation, cmd.allocation_id)
     entries = {one.entry_id for one in await tx.list(JournalLine, among(JournalLine.id, {known.debit_line_id, known.credit_line_id}))}
     await tx.list(Payment, among(Payment.entry_id, entries), lock=True)  # before invoices, as everywhere
-    (told,) = await _undo([known.id], entries, tx)
+    if cmd.date is not None:
+        await _open(cmd.date, known.company_id, tx)
+    (told,) = await _undo([known.id], entries, cmd.date or today(tx), tx)
     return told
 
 
-async def undo_all(payment: Payment, tx: Tx) -> None:
-    """Take back all that a payment, which is held, has been allocated to."""
+async def _open(date: dt.date, company: UUID, tx: Tx) -> None:
+    """Refuse (422) a day in time that is closed, where what was open does not change any more."""
+    (row,) = await tx.rows(select(func.tenant.finance_open_from(company).label("day")))
+    if row["day"] is not None and date < dt.date.fromisoformat(str(row["day"])):
+        raise Invalid.of(FieldError("date", f"is before {row['day']}, the first day that is open"))
+
+
+async def undo_all(payment: Payment, date: dt.date, tx: Tx) -> None:
+    """Take back from a day on all that a payment, which is held, has been allocated to."""
     (own, *_) = await _lines([payment.entry_id], tx)
     mine = or_(Allocation.debit_line_id == own.id, Allocation.credit_line_id == own.id)
     made = await tx.list(Allocation, Allocation.status == AllocationStatus.MADE, mine)
     if made:
         ends = {id for one in made for id in (one.debit_line_id, one.credit_line_id)}
         entries = {one.entry_id for one in await tx.list(JournalLine, among(JournalLine.id, ends))}
-        await _undo([one.id for one in made], entries, tx)
+        await _undo([one.id for one in made], entries, date, tx)
 
 
-async def _undo(ids: Sequence[UUID], entries: Iterable[UUID], tx: Tx) -> list[AllocationUndone]:
+async def _undo(ids: Sequence[UUID], entries: Iterable[UUID], date: dt.date, tx: Tx) -> list[AllocationUndone]:
     invoices = await tx.list(Invoice, among(Invoice.entry_id, set(entries)), lock=True)
     told: list[AllocationUndone] = []
     for one in await tx.list(Allocation, among(Allocation.id, ids), lock=True):
         allocation_flow.go(one, "undo")
+        one.effective_until = date
         told.append(tx.emit(AllocationUndone(allocation_id=one.id, amount=one.amount, currency=one.currency)))
     await _settle(invoices, tx)
     return told

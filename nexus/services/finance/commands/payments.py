@@ -166,7 +166,7 @@ async def bounce_payment(cmd: BouncePayment, tx: Tx) -> PaymentBounced:
         raise IllegalMove(entity="Payment", now=str(payment.status), move="bounce")
     if date < payment.date:
         raise Invalid.of(FieldError("date", f"is before {payment.date}, the day of the payment"))
-    await undo_all(payment, tx)
+    await undo_all(payment, date, tx)
     taken_back = await tx.call(ReverseEntry(journal_entry_id=payment.entry_id, date=date, reason=cmd.reason))
     payment_flow.go(payment, "bounce")  # only now, as a bounced payment has the entry that took it back
     payment.bounce_entry_id = taken_back.reversed_by_id

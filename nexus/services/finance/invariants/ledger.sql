@@ -196,6 +196,8 @@ BEGIN
         PERFORM {s}.finance_refuse('StillAllocated', jsonb_build_object('number', was.number));
     END IF;
     UPDATE {s}.finance_journal_line SET residual = 0 WHERE entry_id IN (e.id, was.id) AND residual <> 0;
+    UPDATE {s}.finance_allocation a SET effective_until = greatest(e.date, was.date) FROM {s}.finance_journal_line l
+        WHERE l.entry_id = was.id AND l.id IN (a.debit_line_id, a.credit_line_id) AND a.effective_until > greatest(e.date, was.date);
 END $$;
 
 CREATE FUNCTION {s}.finance_dimension_key(cost_center uuid, project uuid, dimensions jsonb) RETURNS text LANGUAGE sql IMMUTABLE

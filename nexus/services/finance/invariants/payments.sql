@@ -31,8 +31,17 @@ BEGIN
 END $$;
 CREATE TRIGGER holds BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_payment FOR EACH ROW EXECUTE FUNCTION {s}.finance_payment_holds();
 
+-- The first day that is neither locked nor in or before a closed period: what reports said of the days before does not change any more.
+CREATE FUNCTION {s}.finance_open_from(company uuid) RETURNS date LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT greatest(c.lock_date, (SELECT max(p.ends_on) FROM {s}.finance_accounting_period p WHERE p.company_id = c.id AND p.status = 'closed')) + 1
+        FROM {s}.finance_company c WHERE c.id = company);
+END $$;
+
 -- An allocation settles a debit by a credit of one account, party, currency and rate, and takes from what both have left: no more than that,
 -- whoever else allocates them meanwhile. It is undone once, which gives both back.
+-- It counts from the later day of the two, but not before what it takes was free on that day, and never in time that is closed; so that what was
+-- open at the end of a day follows from these days, and of none was more settled than there is.
 CREATE FUNCTION {s}.finance_allocate() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     d {s}.finance_journal_line;
@@ -40,9 +49,12 @@ DECLARE
     why text;
     taken numeric := CASE TG_OP WHEN 'INSERT' THEN NEW.amount ELSE -NEW.amount END;
 BEGIN
+    IF TG_OP = 'UPDATE' AND pg_trigger_depth() > 1 AND to_jsonb(OLD) - 'effective_until' = to_jsonb(NEW) - 'effective_until' THEN
+        RETURN NEW;  -- what it settled has been reversed before it was undone
+    END IF;
     IF TG_OP = 'DELETE' OR TG_OP = 'INSERT' AND NEW.status <> 'made' OR TG_OP = 'UPDATE' AND (OLD.status <> 'made' OR NEW.status <> 'undone'
-            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency)
-            <> (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount, NEW.currency)) THEN
+            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency, OLD.effective_from)
+            IS DISTINCT FROM (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount, NEW.currency, NEW.effective_from)) THEN
         PERFORM {s}.finance_refuse('AllocationIsFinal', '{}');
     END IF;
     PERFORM FROM {s}.finance_journal_line WHERE id IN (NEW.debit_line_id, NEW.credit_line_id) ORDER BY id FOR NO KEY UPDATE;
@@ -62,6 +74,13 @@ BEGIN
         PERFORM {s}.finance_refuse('UnfitAllocation', jsonb_build_object('why', why));
     ELSIF taken > least(d.residual, -c.residual) THEN
         PERFORM {s}.finance_refuse('ResidualExceeded', jsonb_build_object('residual', least(d.residual, -c.residual)::text, 'currency', NEW.currency));
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        NEW.effective_until := NULL;
+        NEW.effective_from := greatest(d.date, c.date, {s}.finance_open_from(NEW.company_id), (SELECT max(a.effective_until) FROM {s}.finance_allocation a
+            WHERE a.debit_line_id = d.id OR a.credit_line_id = c.id));
+    ELSE
+        NEW.effective_until := greatest(coalesce(NEW.effective_until, CURRENT_DATE), {s}.finance_open_from(NEW.company_id));
     END IF;
     UPDATE {s}.finance_journal_line SET residual = residual - CASE id WHEN d.id THEN taken ELSE -taken END WHERE id IN (d.id, c.id);
     RETURN NEW;

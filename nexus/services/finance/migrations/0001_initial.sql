@@ -609,6 +609,8 @@ CREATE TABLE {s}.finance_allocation (
 	credit_line_id UUID NOT NULL,
 	amount NUMERIC NOT NULL,
 	currency VARCHAR(3) NOT NULL,
+	effective_from DATE,
+	effective_until DATE,
 	id UUID NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	created_by UUID,
@@ -626,6 +628,7 @@ CREATE TABLE {s}.finance_allocation (
 	CONSTRAINT ck_finance_allocation_amount_size CHECK (abs(amount) < 1e20),
 	CONSTRAINT ck_finance_allocation_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
 	CONSTRAINT ck_finance_allocation_debit_line_id_and_another CHECK (debit_line_id <> credit_line_id),
+	CONSTRAINT ck_finance_allocation_effective_until_once_undone CHECK ((status = 'undone') = (effective_until IS NOT NULL)),
 	CONSTRAINT ck_finance_allocation_status_known CHECK (status IN ('made', 'undone')),
 	CONSTRAINT fk_finance_allocation_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
 	CONSTRAINT fk_finance_allocation_credit_line_id FOREIGN KEY(credit_line_id) REFERENCES {s}.finance_journal_line (id),
@@ -633,6 +636,8 @@ CREATE TABLE {s}.finance_allocation (
 );
 CREATE INDEX ix_finance_allocation_credit_line_id ON {s}.finance_allocation (credit_line_id);
 CREATE INDEX ix_finance_allocation_debit_line_id ON {s}.finance_allocation (debit_line_id);
+CREATE INDEX ix_finance_allocation_effective_from ON {s}.finance_allocation (company_id, effective_from);
+CREATE INDEX ix_finance_allocation_effective_until ON {s}.finance_allocation (company_id, effective_until) WHERE effective_until IS NOT NULL;
 -- What always holds in the ledger, whoever writes: an entry is posted whole and balanced or not at all, and nothing of it changes afterwards.
 --
 -- An entry is posted by its row becoming `posted`: the triggers below check it, write its lines, take its number and its place in the journal's
@@ -831,6 +836,8 @@ BEGIN
         PERFORM {s}.finance_refuse('StillAllocated', jsonb_build_object('number', was.number));
     END IF;
     UPDATE {s}.finance_journal_line SET residual = 0 WHERE entry_id IN (e.id, was.id) AND residual <> 0;
+    UPDATE {s}.finance_allocation a SET effective_until = greatest(e.date, was.date) FROM {s}.finance_journal_line l
+        WHERE l.entry_id = was.id AND l.id IN (a.debit_line_id, a.credit_line_id) AND a.effective_until > greatest(e.date, was.date);
 END $$;
 
 CREATE FUNCTION {s}.finance_dimension_key(cost_center uuid, project uuid, dimensions jsonb) RETURNS text LANGUAGE sql IMMUTABLE
@@ -997,8 +1004,17 @@ BEGIN
 END $$;
 CREATE TRIGGER holds BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_payment FOR EACH ROW EXECUTE FUNCTION {s}.finance_payment_holds();
 
+-- The first day that is neither locked nor in or before a closed period: what reports said of the days before does not change any more.
+CREATE FUNCTION {s}.finance_open_from(company uuid) RETURNS date LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT greatest(c.lock_date, (SELECT max(p.ends_on) FROM {s}.finance_accounting_period p WHERE p.company_id = c.id AND p.status = 'closed')) + 1
+        FROM {s}.finance_company c WHERE c.id = company);
+END $$;
+
 -- An allocation settles a debit by a credit of one account, party, currency and rate, and takes from what both have left: no more than that,
 -- whoever else allocates them meanwhile. It is undone once, which gives both back.
+-- It counts from the later day of the two, but not before what it takes was free on that day, and never in time that is closed; so that what was
+-- open at the end of a day follows from these days, and of none was more settled than there is.
 CREATE FUNCTION {s}.finance_allocate() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     d {s}.finance_journal_line;
@@ -1006,9 +1022,12 @@ DECLARE
     why text;
     taken numeric := CASE TG_OP WHEN 'INSERT' THEN NEW.amount ELSE -NEW.amount END;
 BEGIN
+    IF TG_OP = 'UPDATE' AND pg_trigger_depth() > 1 AND to_jsonb(OLD) - 'effective_until' = to_jsonb(NEW) - 'effective_until' THEN
+        RETURN NEW;  -- what it settled has been reversed before it was undone
+    END IF;
     IF TG_OP = 'DELETE' OR TG_OP = 'INSERT' AND NEW.status <> 'made' OR TG_OP = 'UPDATE' AND (OLD.status <> 'made' OR NEW.status <> 'undone'
-            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency)
-            <> (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount, NEW.currency)) THEN
+            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency, OLD.effective_from)
+            IS DISTINCT FROM (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount, NEW.currency, NEW.effective_from)) THEN
         PERFORM {s}.finance_refuse('AllocationIsFinal', '{}');
     END IF;
     PERFORM FROM {s}.finance_journal_line WHERE id IN (NEW.debit_line_id, NEW.credit_line_id) ORDER BY id FOR NO KEY UPDATE;
@@ -1028,6 +1047,13 @@ BEGIN
         PERFORM {s}.finance_refuse('UnfitAllocation', jsonb_build_object('why', why));
     ELSIF taken > least(d.residual, -c.residual) THEN
         PERFORM {s}.finance_refuse('ResidualExceeded', jsonb_build_object('residual', least(d.residual, -c.residual)::text, 'currency', NEW.currency));
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        NEW.effective_until := NULL;
+        NEW.effective_from := greatest(d.date, c.date, {s}.finance_open_from(NEW.company_id), (SELECT max(a.effective_until) FROM {s}.finance_allocation a
+            WHERE a.debit_line_id = d.id OR a.credit_line_id = c.id));
+    ELSE
+        NEW.effective_until := greatest(coalesce(NEW.effective_until, CURRENT_DATE), {s}.finance_open_from(NEW.company_id));
     END IF;
     UPDATE {s}.finance_journal_line SET residual = residual - CASE id WHEN d.id THEN taken ELSE -taken END WHERE id IN (d.id, c.id);
     RETURN NEW;
