@@ -63,7 +63,7 @@ class Run:
         if not self.options.only or "hops" in self.options.only.split(","):
             hops = Hops(self.nexus, self.ground, self.requests, rounds=self.options.rounds, seconds=self.options.seconds)
             found += await hops.run()
-        if not self.options.only:
+        if not self.options.only or "others" in self.options.only.split(","):
             found += await Others(self.nexus, self.ground, self.options.quick).run()
         if not self.options.only or "live" in self.options.only.split(","):
             found += await Live(self.nexus, self.ground, self.options.quick).run()
@@ -143,7 +143,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3, help="of each round")
     parser.add_argument("--contacts", type=int, default=100_000)
     parser.add_argument("--tenants", type=int, help="other businesses in the cell (20), or how many to make (500)")
-    parser.add_argument("--only", default="", help="first words of jobs, with commas: get,list,live")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="first words of jobs, with commas: get,list; grpc, hops, live, post; others: bulk, import, reaction, activation",
+    )
     parser.add_argument("--no-naive", action="store_true")
     parser.add_argument("--folder", help="where the database lies (a real disk, reachable for nobody where you are root)")
     options = parser.parse_args()
