@@ -27,7 +27,7 @@ from nexus.surfaces.effects import Effects, How
 from nexus.surfaces.journal import Cause
 from nexus.surfaces.limits import amounts_set
 from nexus.surfaces.permissions import Rights
-from nexus.surfaces.records import as_arguments, changeable, records_of
+from nexus.surfaces.records import Remembered, as_arguments, changeable, records_of
 from nexus.surfaces.redirects import Merged, survivor_statement
 from nexus.surfaces.shapes import Shape, shape_of
 from nexus.surfaces.sql import call
@@ -76,7 +76,7 @@ class UnitOfWork(Tx):
         self._transaction = transaction
         self._caller = caller
         self._forward = forward
-        self._known: dict[_Name, tuple[Entity, dict[str, bytes | None]]] = {}
+        self._known: dict[_Name, tuple[Entity, Remembered]] = {}
         self._shown: set[_Name] = set()
         """Records that `get` may answer without asking again: the caller sees them, or this work made them."""
         self._new: builtins.list[Entity] = []
@@ -174,12 +174,12 @@ class UnitOfWork(Tx):
         name = kind, fresh.id
         known = self._known.get(name)
         if known is None:
-            self._known[name] = (fresh, records.snapshot(fresh))
+            self._known[name] = (fresh, records.remember(fresh))
             return fresh
         entity, before = known
-        if records.snapshot(entity) == before:
+        if not before.changed(entity):
             records.refresh(entity, fresh)
-            self._known[name] = (entity, records.snapshot(entity))
+            self._known[name] = (entity, records.remember(entity))
         return entity
 
     async def count(self, kind: type[Entity], *where: sa.ColumnElement[bool]) -> int:
@@ -258,7 +258,7 @@ class UnitOfWork(Tx):
         entity.created_by = entity.updated_by = self.actor.id
         values = records.values(entity)
         if not last:
-            self._known[kind, entity.id] = (entity, as_arguments(values))
+            self._known[kind, entity.id] = (entity, records.remember(entity))
         self._within(records.shape, values, values)
         if self.effects is not None:
             self.effects.change(kind, entity.id, "created", {}, as_arguments(values), self.rights, True)
@@ -267,22 +267,21 @@ class UnitOfWork(Tx):
         self._say(records.shape, entity.id, self._after, declared)
         return values
 
-    def _updates(self, known: Iterable[tuple[_Name, tuple[Entity, dict[str, bytes | None]]]]) -> builtins.list[Call]:
+    def _updates(self, known: Iterable[tuple[_Name, tuple[Entity, Remembered]]]) -> builtins.list[Call]:
         calls: builtins.list[Call] = []
         own: builtins.list[dict[str, Any]] = []
-        for (kind, id), (entity, before) in known:
-            records = records_of(kind)
-            after = records.snapshot(entity)
-            names = tuple(name for name in records.shape.fields if changeable(name) and after[name] != before[name])
+        for (kind, id), (entity, remembered) in known:
+            names = tuple(name for name in remembered.changed(entity) if changeable(name))
             if not names or entity in self._gone:
                 continue
+            records, before = records_of(kind), remembered.as_arguments()
             self._within(records.shape, records.values(entity), names)
             calls.append(records.update(entity, names, self.actor.id))
-            self._note(kind, id, before, after)
+            self._note(kind, id, before, entity)
             own.append({"id": id, "version": entity.version})
             entity.version += 1
             entity.updated_at, entity.updated_by = self.now, self.actor.id
-            self._known[kind, id] = (entity, records.snapshot(entity))
+            self._known[kind, id] = (entity, records.remember(entity))
             self._tell(kind, id, "updated", journal.shown(records.shape, records.values(entity)), names)
             self._say(records.shape, id, self._before, {name: _plain(before[name]) for name in names})
             self._say(records.shape, id, self._after, {name: getattr(entity, name) for name in names})
@@ -295,7 +294,7 @@ class UnitOfWork(Tx):
         for entity in self._gone:
             records = records_of(type(entity))
             calls.append(records.delete(entity))
-            self._note(type(entity), entity.id, records.snapshot(entity), None)
+            self._note(type(entity), entity.id, records.remember(entity).as_arguments(), None)
             self._known.pop((type(entity), entity.id), None)
             self._tell(type(entity), entity.id, "deleted", journal.shown(records.shape, records.values(entity)))
             self._say(records.shape, entity.id, self._before, records.values(entity))
@@ -306,14 +305,15 @@ class UnitOfWork(Tx):
         if self.rights is not None and self.rights.limits.most is not None:
             self.rights.limits.check(shape, values, names)
 
-    def _note(self, kind: type[Entity], id: UUID, before: Mapping[str, bytes | None], after: Mapping[str, bytes | None] | None) -> None:
+    def _note(self, kind: type[Entity], id: UUID, before: Mapping[str, bytes | None], entity: Entity | None) -> None:
         """Tell a dry run of a change; without values where the caller has not been shown the record and may not see every one."""
         if self.effects is None:
             return
         seen = (kind, id) in self._shown or self.rights is None or self.rights.sight(kind) is None
-        was, now = before["archived_at"], None if after is None else after["archived_at"]
-        how: How = "deleted" if after is None else "updated" if was == now else "archived" if now else "restored"
-        self.effects.change(kind, id, how, before, after or {}, self.rights, seen)
+        after = {} if entity is None else as_arguments(records_of(kind).values(entity))
+        was, now = before["archived_at"], after.get("archived_at")
+        how: How = "deleted" if entity is None else "updated" if was == now else "archived" if now else "restored"
+        self.effects.change(kind, id, how, before, after, self.rights, seen)
 
     def _say(self, shape: Shape, id: UUID, side: dict[str, Any], values: dict[str, Any]) -> None:
         """Add to what audit keeps; of several changes to one record, the first `before` and the last `after` stand."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -64,9 +65,9 @@ class Records:
         """Every column of an object, by name; those only the database knows yet are left out."""
         return {name: getattr(entity, name, None) for name in self.shape.fields}
 
-    def snapshot(self, entity: Entity) -> dict[str, bytes | None]:
-        """The columns as arguments: two snapshots differ where the record changed, in a nested value too."""
-        return as_arguments(self.values(entity))
+    def remember(self, entity: Entity) -> Remembered:
+        """What an object is now, to be compared with what it is later."""
+        return Remembered(self.shape, entity)
 
     def insert(self, values: Iterable[dict[str, Any]], me: UUID | None) -> Call:
         """Insert new objects in one statement, by the values of their columns."""
@@ -81,6 +82,42 @@ class Records:
 
     def delete(self, entity: Entity) -> Call:
         return self._delete, [encode(entity.id)]
+
+
+class Remembered:
+    """What an object was. Most objects are only read: whether one has changed is told by the identity of its values, and only what is another one now,
+    or may have changed within, is looked at as the database would see it."""
+
+    __slots__ = ("_fields", "_nested", "_values")
+
+    def __init__(self, shape: Shape, entity: Entity) -> None:
+        values = vars(entity)
+        self._fields = shape.fields
+        self._values = values.copy()
+        self._nested = {name: encode(value) for name in _nested(shape.entity) if (value := values.get(name)) is not None}
+
+    def changed(self, entity: Entity) -> tuple[str, ...]:
+        """The names of the columns that have another value now, a nested one's too."""
+        now, was, nested = vars(entity), self._values, self._nested
+        same = len(now) == len(was) and all(map(operator.is_, now.values(), was.values()))
+        if same and all(encode(now[name]) == kept for name, kept in nested.items()):
+            return ()
+        return tuple(
+            name
+            for name in self._fields
+            if (value := now.get(name)) is not (before := was.get(name)) or name in nested
+            if encode(value) != (nested[name] if name in nested else encode(before))
+        )
+
+    def as_arguments(self) -> dict[str, bytes | None]:
+        """The columns as they were, as statements take them."""
+        return {name: self._nested[name] if name in self._nested else encode(self._values.get(name)) for name in self._fields}
+
+
+@kept
+def _nested(kind: type[Entity]) -> tuple[str, ...]:
+    """The fields whose values may change within."""
+    return tuple(name for name, field in shape_of(kind).fields.items() if field.facts.kind in ("json", "tags"))
 
 
 def as_arguments(values: Mapping[str, Any]) -> dict[str, bytes | None]:

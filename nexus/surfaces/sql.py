@@ -120,6 +120,8 @@ _PLAIN: Final[dict[type, Callable[[Any], bytes | None]]] = {
     UUID: _as_text,
     int: _as_text,
     Decimal: _as_text,
+    dict: msgspec.json.encode,
+    list: msgspec.json.encode,
 }
 """What most values are, found by one look: a bulk of records is tens of thousands of them."""
 

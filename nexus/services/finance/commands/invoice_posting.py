@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from uuid import UUID
 
 from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, exact, func, handles, select
 from nexus.services.finance.api import CreditInvoice, InvoiceCredited, InvoicePosted, PostEntry, PostInvoice
@@ -14,7 +15,7 @@ from nexus.services.finance.rules.booking import Ledger, booked
 from nexus.services.finance.rules.invoicing import calculate
 from nexus.services.finance.rules.notes import parted, taken_back, wanted
 from nexus.services.finance.rules.rates import worth
-from nexus.services.finance.terms import JournalType
+from nexus.services.finance.terms import JournalType, LedgerRole
 
 _NOTES = {InvoiceKind.SALES_INVOICE: InvoiceKind.CREDIT_NOTE, InvoiceKind.PURCHASE_BILL: InvoiceKind.DEBIT_NOTE}
 
@@ -63,12 +64,13 @@ async def _post(invoice: Invoice, rate: Decimal | None, tx: Tx) -> InvoicePosted
 async def _ledger(invoice: Invoice, journal: Journal, rate: Decimal | None, tx: Tx) -> Ledger:
     company = await tx.find(Company, Company.id == invoice.company_id)
     assert company is not None
-    roles = await tx.list(AccountRole, AccountRole.company_id == company.id, AccountRole.archived_at.is_(None))
+    mine = (AccountRole.company_id == company.id, AccountRole.archived_at.is_(None))
+    roles = await tx.rows(select(AccountRole.role, AccountRole.account_id).where(*mine))
     codes = [one.code for one in invoice.taxes]
     taxes = await tx.list(TaxRate, TaxRate.company_id == company.id, among(TaxRate.code, codes)) if codes else []
     return Ledger(
         currency=company.base_currency,
-        roles={one.role: one.account_id for one in roles},
+        roles={LedgerRole(one["role"]): UUID(one["account_id"]) for one in roles},
         traded=journal.default_account_id,
         rates={one.code: one for one in taxes},
         rate=await worth(invoice.currency, company.base_currency, invoice.date, rate, tx),
