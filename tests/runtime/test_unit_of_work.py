@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 
@@ -66,3 +66,54 @@ async def test_two_kinds_of_record_with_one_id_are_two(tenant: Harness, work: Un
     a.name, b.name = "L", "C"
     await work.commit()
     assert ((await tenant.get(Lead, id)).name, (await tenant.get(Contact, id)).name) == ("L", "C")
+
+
+def harmless(contact: Contact) -> None:
+    """Other objects, the same values; a change taken back; a value of the record's own that no one writes."""
+    contact.name = "".join(["A", "da"])
+    contact.owner_id = UUID(str(contact.owner_id))
+    contact.tags = list(contact.tags)
+    contact.tags.append("vip")
+    contact.tags.remove("vip")
+    contact.email, contact.email = "a@example.com", None
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (lambda contact: contact.tags.append("vip"), "tags"),
+        (lambda contact: contact.custom.update(size=1), "custom"),
+        (lambda contact: setattr(contact, "tags", ["vip"]), "tags"),
+        (lambda contact: setattr(contact, "email", "ada@example.com"), "email"),
+        (harmless, None),
+    ],
+    ids=["a list within", "an object within", "a list", "a text", "nothing"],
+)
+async def test_what_has_changed_is_written_and_told_and_nothing_else(
+    tenant: Harness, work: UnitOfWork, change: Callable[[Contact], None], names: str | None
+) -> None:
+    made = await tenant.given(Contact(name="Ada", owner_id=work.actor.id))
+    was = await tenant.get(Contact, made.id)
+    one = await work.get(Contact, made.id)
+    await work.ask()  # what is written before a read is looked at as well
+
+    change(one)
+    await work.ask()
+    await work.commit()
+
+    now = await tenant.get(Contact, made.id)
+    assert now.version == was.version + (0 if names is None else 1)
+    assert [name for name in ("name", "email", "owner_id", "tags", "custom") if getattr(was, name) != getattr(now, name)] == (
+        names or ""
+    ).split()
+    assert [told[3] for told in work._derived] == ([] if names is None else [names])
+
+
+async def test_a_change_to_a_new_object_after_it_was_written_is_written_too(tenant: Harness, work: UnitOfWork) -> None:
+    made = work.add(Contact(name="Ada", owner_id=work.actor.id))
+    await work.ask()
+    made.tags.append("vip")
+    made.email = "ada@example.com"
+    await work.commit()
+    found = await tenant.get(Contact, made.id)
+    assert (found.tags, found.email, found.version) == (["vip"], "ada@example.com", 2)

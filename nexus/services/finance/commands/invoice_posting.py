@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from uuid import UUID
 
-from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, exact, func, handles, select
+from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, and_, exact, func, handles, select
 from nexus.services.finance.api import CreditInvoice, InvoiceCredited, InvoicePosted, PostEntry, PostInvoice
 from nexus.services.finance.commands.years import today
 from nexus.services.finance.entities import AccountRole, Company, Invoice, Journal, JournalLine, TaxRate
@@ -32,11 +32,10 @@ async def _post(invoice: Invoice, rate: Decimal | None, tx: Tx) -> InvoicePosted
     """Number an invoice and book it. Its journal's lock is taken last, by the posting of the entry."""
     if not invoice_flow.allows(invoice, "post"):
         raise IllegalMove(entity="Invoice", now=str(invoice.status), move="post")
-    journal = await _journal(invoice, tx)
-    ledger = await _ledger(invoice, journal, rate, tx)
+    journal_id, ledger = await _books(invoice, rate, tx)
     posted = await tx.call(
         PostEntry(
-            journal_id=journal.id,
+            journal_id=journal_id,
             date=invoice.date,
             lines=booked(invoice, ledger),
             reference=invoice.reference,
@@ -61,28 +60,26 @@ async def _post(invoice: Invoice, rate: Decimal | None, tx: Tx) -> InvoicePosted
     )
 
 
-async def _ledger(invoice: Invoice, journal: Journal, rate: Decimal | None, tx: Tx) -> Ledger:
-    company = await tx.find(Company, Company.id == invoice.company_id)
-    assert company is not None
-    mine = (AccountRole.company_id == company.id, AccountRole.archived_at.is_(None))
-    roles = await tx.rows(select(AccountRole.role, AccountRole.account_id).where(*mine))
-    codes = [one.code for one in invoice.taxes]
-    taxes = await tx.list(TaxRate, TaxRate.company_id == company.id, among(TaxRate.code, codes)) if codes else []
-    return Ledger(
-        currency=company.base_currency,
-        roles={LedgerRole(one["role"]): UUID(one["account_id"]) for one in roles},
-        traded=journal.default_account_id,
-        rates={one.code: one for one in taxes},
-        rate=await worth(invoice.currency, company.base_currency, invoice.date, rate, tx),
-    )
-
-
-async def _journal(invoice: Invoice, tx: Tx) -> Journal:
+async def _books(invoice: Invoice, rate: Decimal | None, tx: Tx) -> tuple[UUID, Ledger]:
+    """The journal that takes an invoice, and what booking needs to know."""
     kind = JournalType.SALE if invoice.kind.sale else JournalType.PURCHASE
-    journal = await tx.find(Journal, Journal.company_id == invoice.company_id, Journal.type == kind, Journal.archived_at.is_(None))
-    if journal is None:
+    takes = (Journal.company_id == Company.id, Journal.type == kind, Journal.archived_at.is_(None))
+    plays = (AccountRole.company_id == Company.id, AccountRole.archived_at.is_(None))
+    named = (Company.base_currency, Journal.id, Journal.default_account_id, AccountRole.role, AccountRole.account_id)
+    known = select(*named).join(Journal, and_(*takes)).outerjoin(AccountRole, and_(*plays))
+    rows = await tx.rows(known.where(Company.id == invoice.company_id).order_by(Journal.id))
+    if not rows:
         raise Invalid.of(FieldError("company_id", f"has no {kind} journal"))
-    return journal
+    journal, base = rows[0]["id"], rows[0]["base_currency"]
+    codes = [one.code for one in invoice.taxes]
+    taxes = await tx.list(TaxRate, TaxRate.company_id == invoice.company_id, among(TaxRate.code, codes)) if codes else []
+    return UUID(journal), Ledger(
+        currency=base,
+        roles={LedgerRole(one["role"]): UUID(one["account_id"]) for one in rows if one["id"] == journal and one["role"]},
+        traded=None if rows[0]["default_account_id"] is None else UUID(rows[0]["default_account_id"]),
+        rates={one.code: one for one in taxes},
+        rate=await worth(invoice.currency, base, invoice.date, rate, tx),
+    )
 
 
 @handles(CreditInvoice, needs="finance.invoice:credit")
