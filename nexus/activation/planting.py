@@ -13,7 +13,7 @@ import msgspec
 from nexus import countries
 from nexus.activation.platform import own_command
 from nexus.activation.resolve import ResolvedBusiness
-from nexus.activation.work import Work
+from nexus.activation.work import Work, together
 from nexus.core.service import Service
 from nexus.engines.oltp import Statement, UniqueViolation
 from nexus.runtime.commands import INBOX, INBOX_CONSTRAINT
@@ -42,17 +42,16 @@ def plan(work: Work) -> str:
 
 
 async def plant(work: Work) -> dict[str, Any]:
-    """Let auth plant the owner first, then every other service of the tenant its part."""
+    """Let auth plant the owner first, then every other service of the tenant its part, all of them at the same time."""
     record = await work.record()
     found = await _plant_once(work, record, "auth", _for_owner(work))
     if found is None:
         found = await _planted_owner(work, record)
     work.token = found.pop("token", None)
     output: dict[str, Any] = dict(found)
-    for name, seeds in _for_services(work, found).items():
-        if name in work.service_names():
-            output[name] = await _plant_once(work, record, name, seeds) or {"planted": "before"}
-    return output
+    wanted = {name: seeds for name, seeds in _for_services(work, found).items() if name in work.service_names()}
+    planted = await together(*[_plant_once(work, record, name, seeds) for name, seeds in wanted.items()])
+    return output | {name: one or {"planted": "before"} for name, one in zip(wanted, planted, strict=True)}
 
 
 def _for_owner(work: Work) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from nexus.activation.work import Work
+from nexus.activation.work import Work, together
 from nexus.core.problem import Problem
 from nexus.services.auth.api import RenewApiKey
 
@@ -25,9 +25,14 @@ class _Client:
     """The owner's way in. Each line of `lines` is a request that answered as it must."""
 
     def __init__(self, work: Work, token: str) -> None:
+        self._work = work
         self._api = work.platform.api
         self._token = token
         self.lines: list[str] = []
+
+    def another(self) -> _Client:
+        """The same way in, for what is asked at the same time."""
+        return _Client(self._work, self._token)
 
     async def ask(self, method: str, path: str, body: Any = None, *, status: int, shows: str) -> Any:
         """Ask and insist on the status; `shows` says what it proves."""
@@ -69,13 +74,12 @@ async def verify(work: Work) -> dict[str, Any]:
     client = _Client(work, work.token)
     me = await client.ask("GET", "auth/reports/me", status=200, shows="logged in as the owner with the new key")
     client.insist(me["items"][0]["id"] == work.outputs["seed"]["owner_id"], "the key is the owner's")
-    if _has(work, "crm"):
-        if again:
-            await _tidy(client)
-        await _sell(client)
-    if _has(work, "finance"):
-        await _keep_books(client, dt.datetime.now(ZoneInfo(work.business.time_zone)).date())
-    return {"proof": client.lines}
+    selling, keeping = client.another(), client.another()
+    await together(
+        *[_sell(selling, again)] if _has(work, "crm") else [],
+        *[_keep_books(keeping, dt.datetime.now(ZoneInfo(work.business.time_zone)).date())] if _has(work, "finance") else [],
+    )
+    return {"proof": client.lines + selling.lines + keeping.lines}
 
 
 async def _tidy(client: _Client) -> None:
@@ -89,8 +93,10 @@ async def _tidy(client: _Client) -> None:
         await client.ask("DELETE", f"crm/leads/{lead['id']}", status=200, shows="archived its lead")
 
 
-async def _sell(client: _Client) -> None:
+async def _sell(client: _Client, again: bool) -> None:
     """A lead becomes a contact with a deal, is found, and is taken back and archived: the lists of the business are as they were."""
+    if again:
+        await _tidy(client)
     lead = await client.ask("POST", "crm/leads", _PERSON, status=201, shows="created a lead")
     where = f"crm/leads/{lead['id']}"
     await client.ask("POST", f"{where}/qualify", {}, status=200, shows="qualified it")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -17,6 +19,8 @@ from nexus.activation.resolve import ResolvedBusiness, preset_of, resolve
 from nexus.countries import country
 from nexus.runtime.directory import TenantRecord, schema_of
 from nexus.runtime.migrations import with_needs
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -103,3 +107,12 @@ def locale_of(business: ResolvedBusiness) -> dict[str, Any]:
         "coverage": home.coverage,
         "as_of": home.as_of,
     }
+
+
+async def together(*parts: Awaitable[T]) -> list[T]:
+    """What some parts answer that run at the same time. Where one fails the others are awaited first: what undoes them finds them ended."""
+    ended = await asyncio.gather(*parts, return_exceptions=True)
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
+    return cast(list[T], ended)

@@ -61,12 +61,12 @@ async def test_a_proof_that_was_cut_off_is_tidied_up_before_the_next(
     async with opened([await new_database(postgres, f"proof_{uuid4().hex[:8]}")], services) as nexus:
         sell = proof._sell  # pyright: ignore[reportPrivateUsage]
 
-        async def twice(client: Any) -> None:
+        async def twice(client: Any, again: bool) -> None:
             lead = await client.ask("POST", "crm/leads", {"name": "First Lead", "email": "first.lead@example.com"}, status=201, shows="")
             for verb in ("qualify", "convert"):
                 await client.ask("POST", f"crm/leads/{lead['id']}/{verb}", {}, status=200, shows="")
             await proof._tidy(client)  # pyright: ignore[reportPrivateUsage]
-            await sell(client)
+            await sell(client, again)
 
         monkeypatch.setattr(proof, "_sell", twice)
         status, answer = await nexus.activate("cut-off")
@@ -75,7 +75,7 @@ async def test_a_proof_that_was_cut_off_is_tidied_up_before_the_next(
 
 async def test_the_credential_is_kept_nowhere(nexus: Installation) -> None:
     _, answer = await nexus.activate("kept-nowhere")
-    secret = answer["credentials"]["api_key"].rsplit("_", 1)[-1]
+    secret = answer["credentials"]["api_key"][-20:]  # the alphabet of secrets has an underscore
 
     (activation,) = (await nexus.rows("SELECT row_to_json(a)::text FROM nexus_control.activation a WHERE slug = 'kept-nowhere'"))[0]
     (steps,) = (await nexus.rows("SELECT json_agg(s)::text FROM nexus_control.activation_step s"))[0]

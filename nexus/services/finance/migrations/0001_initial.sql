@@ -932,12 +932,10 @@ CREATE TRIGGER hold_journals BEFORE UPDATE OF lock_date, tax_lock_date, sale_loc
 -- A chart is a tree: an account's parent is a group of its own company and kind, and never below it. Moves within a company wait for each other.
 CREATE FUNCTION {s}.finance_account_tree() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        PERFORM FROM {s}.finance_company WHERE id = NEW.company_id FOR NO KEY UPDATE;
-        IF EXISTS (WITH RECURSIVE above AS (SELECT NEW.parent_id AS id UNION
-                SELECT a.parent_id FROM {s}.finance_account a JOIN above ON a.id = above.id) SELECT FROM above WHERE id = NEW.id) THEN
-            PERFORM {s}.finance_refuse('UnfitParent', jsonb_build_object('account', NEW.code, 'why', 'it lies below the account itself'));
-        END IF;
+    PERFORM FROM {s}.finance_company WHERE id = NEW.company_id FOR NO KEY UPDATE;
+    IF EXISTS (WITH RECURSIVE above AS (SELECT NEW.parent_id AS id UNION
+            SELECT a.parent_id FROM {s}.finance_account a JOIN above ON a.id = above.id) SELECT FROM above WHERE id = NEW.id) THEN
+        PERFORM {s}.finance_refuse('UnfitParent', jsonb_build_object('account', NEW.code, 'why', 'it lies below the account itself'));
     END IF;
     IF NOT EXISTS (SELECT FROM {s}.finance_account a WHERE a.id = NEW.parent_id AND a.is_group AND a.company_id = NEW.company_id AND a.root_type = NEW.root_type)
     THEN
@@ -945,9 +943,22 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER tree_new AFTER INSERT ON {s}.finance_account FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL) EXECUTE FUNCTION {s}.finance_account_tree();
 CREATE TRIGGER tree_moved AFTER UPDATE OF parent_id ON {s}.finance_account FOR EACH ROW WHEN (NEW.parent_id IS NOT NULL AND NEW.parent_id IS DISTINCT FROM OLD.parent_id)
     EXECUTE FUNCTION {s}.finance_account_tree();
+
+-- A chart comes as a whole: its accounts are looked at together.
+CREATE FUNCTION {s}.finance_accounts_begin() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT n.code INTO wrong FROM added n WHERE n.parent_id IS NOT NULL AND NOT EXISTS (SELECT FROM {s}.finance_account a
+        WHERE a.id = n.parent_id AND a.is_group AND a.company_id = n.company_id AND a.root_type = n.root_type) ORDER BY n.code LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        PERFORM {s}.finance_refuse('UnfitParent', jsonb_build_object('account', wrong, 'why', 'it is no group of this company with the same root type'));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tree_new AFTER INSERT ON {s}.finance_account REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {s}.finance_accounts_begin();
 
 -- What entries stand on is not turned into something else below them.
 CREATE FUNCTION {s}.finance_in_use() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -963,13 +974,19 @@ CREATE TRIGGER in_use BEFORE UPDATE OF company_id, root_type, currency, is_group
 
 -- A role is played by an account of its own company that takes postings.
 CREATE FUNCTION {s}.finance_role_fits() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM {s}.finance_account a WHERE a.id = NEW.account_id AND a.company_id = NEW.company_id AND NOT a.is_group) THEN
-        PERFORM {s}.finance_refuse('UnfitAccount', jsonb_build_object('role', NEW.role));
+    SELECT r.role INTO wrong FROM changed r WHERE NOT EXISTS (SELECT FROM {s}.finance_account a WHERE a.id = r.account_id AND a.company_id = r.company_id
+        AND NOT a.is_group) ORDER BY r.role LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        PERFORM {s}.finance_refuse('UnfitAccount', jsonb_build_object('role', wrong));
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER fits AFTER INSERT OR UPDATE OF account_id ON {s}.finance_account_role FOR EACH ROW EXECUTE FUNCTION {s}.finance_role_fits();
+CREATE TRIGGER fits_new AFTER INSERT ON {s}.finance_account_role REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION {s}.finance_role_fits();
+CREATE TRIGGER fits_changed AFTER UPDATE ON {s}.finance_account_role REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
+    EXECUTE FUNCTION {s}.finance_role_fits();
 
 -- What always holds between the ledger and its documents, whoever writes: invoices, payments, and what settles what.
 
