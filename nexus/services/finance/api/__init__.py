@@ -56,6 +56,7 @@ from nexus.services.finance.api.periods import (
     ReopenPeriod,
     RevokeLockException,
 )
+from nexus.services.finance.api.revaluations import ClosingRate, CompanyRevalued, RunRevaluation
 
 __all__ = [
     "AllocatePayment",
@@ -63,7 +64,9 @@ __all__ = [
     "BouncePayment",
     "CancelInvoice",
     "ClosePeriod",
+    "ClosingRate",
     "CompanyLocked",
+    "CompanyRevalued",
     "CreateFiscalYear",
     "CreateInvoice",
     "CreditInvoice",
@@ -103,5 +106,6 @@ __all__ = [
     "ReviseEntry",
     "ReviseInvoice",
     "RevokeLockException",
+    "RunRevaluation",
     "UndoAllocation",
 ]
