@@ -73,6 +73,8 @@ class AllocatePayment(Command[PaymentAllocated], frozen=True, kw_only=True):
 
     payment_id: UUID
     allocations: Shares
+    date: dt.date | None = None
+    """Of exchange differences; empty: the later day of the payment and what it pays."""
 
 
 class UndoAllocation(Command[AllocationUndone], frozen=True, kw_only=True):
@@ -80,4 +82,4 @@ class UndoAllocation(Command[AllocationUndone], frozen=True, kw_only=True):
 
     allocation_id: UUID
     date: dt.date | None = None
-    """From when it no longer counts. Empty: today."""
+    """From when it no longer counts, and when an exchange difference is taken back. Empty: today."""

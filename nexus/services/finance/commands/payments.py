@@ -19,7 +19,7 @@ from nexus.services.finance.api import (
     RecordPayment,
     ReverseEntry,
 )
-from nexus.services.finance.commands.allocations import allocate, held, undo_all
+from nexus.services.finance.commands.allocations import allocate, held, reverse_differences, undo_all
 from nexus.services.finance.commands.years import today
 from nexus.services.finance.entities import Account, AccountRole, Company, Journal, Payment
 from nexus.services.finance.flows import payment_flow
@@ -166,10 +166,11 @@ async def bounce_payment(cmd: BouncePayment, tx: Tx) -> PaymentBounced:
         raise IllegalMove(entity="Payment", now=str(payment.status), move="bounce")
     if date < payment.date:
         raise Invalid.of(FieldError("date", f"is before {payment.date}, the day of the payment"))
-    await undo_all(payment, date, tx)
+    undone = await undo_all(payment, date, tx)
     taken_back = await tx.call(ReverseEntry(journal_entry_id=payment.entry_id, date=date, reason=cmd.reason))
     payment_flow.go(payment, "bounce")  # only now, as a bounced payment has the entry that took it back
     payment.bounce_entry_id = taken_back.reversed_by_id
+    await reverse_differences(undone, date, tx)
     return tx.emit(
         PaymentBounced(
             payment_id=payment.id,

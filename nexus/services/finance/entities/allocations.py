@@ -22,6 +22,8 @@ class Allocation(Entity):
         CheckConstraint("(status = 'undone') = (effective_until IS NOT NULL)", name="effective_until_once_undone"),
         CheckConstraint("amount > 0", name="amount_more_than_zero"),
         CheckConstraint("debit_line_id <> credit_line_id", name="debit_line_id_and_another"),
+        CheckConstraint("debit_base >= 0 AND credit_base >= 0", name="debit_base_and_credit_base_not_negative"),
+        CheckConstraint("(debit_base = credit_base) = (fx_entry_id IS NULL)", name="fx_entry_id_of_a_difference"),
     )
     removal: ClassVar[Literal["archive", "delete"] | None] = None
     creatable: ClassVar[bool] = False
@@ -41,4 +43,18 @@ class Allocation(Entity):
     )
     effective_until: Mapped[dt.date | None] = f.date(
         default=None, index=False, read_only=True, help="Once undone: the day from which it no longer counts."
+    )
+    debit_base: Mapped[Decimal] = f.money(
+        currency="base_currency", read_only=True, help="What the debit stood at in the base currency, as far as it is settled."
+    )
+    credit_base: Mapped[Decimal] = f.money(
+        currency="base_currency", read_only=True, help="What the credit stood at, as far as it is settled."
+    )
+    base_currency: Mapped[str] = f.currency(read_only=True)
+    fx_entry_id: Mapped[UUID | None] = f.ref(
+        "finance.journal_entry",
+        default=None,
+        index=False,
+        read_only=True,
+        help="The entry of the exchange difference between the two, where there is one.",
     )

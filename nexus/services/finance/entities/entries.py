@@ -72,6 +72,11 @@ class JournalLine(Entity):
         CheckConstraint("(debit - credit) * amount >= 0", name="amount_on_the_same_side"),
         CheckConstraint("rate > 0", name="rate_more_than_zero"),
         CheckConstraint("residual * amount >= 0 AND abs(residual) <= abs(amount)", name="residual_within_its_amount"),
+        CheckConstraint(
+            "residual_base * (debit - credit) >= 0 AND abs(residual_base) <= debit + credit AND (residual IS NULL) = (residual_base IS NULL)",
+            name="residual_base_within_its_value",
+        ),
+        CheckConstraint("residual <> 0 OR amount = 0 OR residual_base = 0", name="residual_base_nothing_once_settled"),
         CheckConstraint("(party_id IS NULL) = (party_type IS NULL)", name="party_id_with_its_type"),
     )
 
@@ -97,4 +102,7 @@ class JournalLine(Entity):
         default=None,
         read_only=True,
         help="What of a receivable or payable is not allocated yet; empty on other lines.",
+    )
+    residual_base: Mapped[Decimal | None] = f.money(
+        currency="base_currency", default=None, read_only=True, help="What that stands at in the base currency."
     )

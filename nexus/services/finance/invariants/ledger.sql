@@ -32,8 +32,8 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER final BEFORE DELETE ON {s}.finance_journal_line FOR EACH ROW EXECUTE FUNCTION {s}.finance_final();
-CREATE TRIGGER final_but_for_the_residual BEFORE UPDATE ON {s}.finance_journal_line FOR EACH ROW
-    WHEN (to_jsonb(OLD) - 'residual' IS DISTINCT FROM to_jsonb(NEW) - 'residual') EXECUTE FUNCTION {s}.finance_final();
+CREATE TRIGGER final_but_for_residuals BEFORE UPDATE ON {s}.finance_journal_line FOR EACH ROW
+    WHEN (to_jsonb(OLD) - '{residual,residual_base}'::text[] IS DISTINCT FROM to_jsonb(NEW) - '{residual,residual_base}'::text[]) EXECUTE FUNCTION {s}.finance_final();
 
 CREATE FUNCTION {s}.finance_journal_begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -192,10 +192,10 @@ BEGIN
     END IF;
     -- The two settle each other whole, so nothing of either may be settled otherwise
     PERFORM FROM {s}.finance_journal_line WHERE entry_id = was.id AND residual IS NOT NULL ORDER BY id FOR NO KEY UPDATE;
-    IF EXISTS (SELECT FROM {s}.finance_journal_line WHERE entry_id = was.id AND residual <> amount) THEN
+    IF EXISTS (SELECT FROM {s}.finance_journal_line WHERE entry_id = was.id AND (residual <> amount OR residual_base <> debit - credit)) THEN
         PERFORM {s}.finance_refuse('StillAllocated', jsonb_build_object('number', was.number));
     END IF;
-    UPDATE {s}.finance_journal_line SET residual = 0 WHERE entry_id IN (e.id, was.id) AND residual <> 0;
+    UPDATE {s}.finance_journal_line SET residual = 0, residual_base = 0 WHERE entry_id IN (e.id, was.id) AND residual IS NOT NULL;
     UPDATE {s}.finance_allocation a SET effective_until = greatest(e.date, was.date) FROM {s}.finance_journal_line l
         WHERE l.entry_id = was.id AND l.id IN (a.debit_line_id, a.credit_line_id) AND a.effective_until > greatest(e.date, was.date);
 END $$;
@@ -232,11 +232,12 @@ BEGIN
     END IF;
     PERFORM {s}.finance_check_lines(NEW.lines, NEW.company_id, j.base_currency);
     INSERT INTO {s}.finance_journal_line (id, entry_id, position, account_id, date, debit, credit, base_currency, currency, amount, rate, party_type,
-            party_id, due_date, cost_center_id, project_id, dimensions, memo, residual, created_by, updated_by, tags, external_refs, custom)
+            party_id, due_date, cost_center_id, project_id, dimensions, memo, residual, residual_base, created_by, updated_by, tags, external_refs, custom)
         SELECT gen_random_uuid(), NEW.id, l.n, l.account_id, NEW.date, l.debit, l.credit, j.base_currency, l.currency, l.amount, l.rate,
             l.party_type, l.party_id, l.due_date, l.cost_center_id, l.project_id, l.dimensions, l.memo,
-            (SELECT l.amount FROM {s}.finance_account a WHERE a.id = l.account_id AND a.account_type IN ('receivable', 'payable') AND l.party_id IS NOT NULL), NEW.updated_by, NEW.updated_by, '[]', '{}', '{}'
-        FROM {s}.finance_entry_lines(NEW.lines, j.base_currency) l;
+            CASE WHEN owed THEN l.amount END, CASE WHEN owed THEN l.debit - l.credit END, NEW.updated_by, NEW.updated_by, '[]', '{}', '{}'
+        FROM {s}.finance_entry_lines(NEW.lines, j.base_currency) l JOIN {s}.finance_account a ON a.id = l.account_id
+        CROSS JOIN LATERAL (SELECT a.account_type IN ('receivable', 'payable') AND l.party_id IS NOT NULL AS owed) AS kept;
     IF NEW.reversal_of_id IS NOT NULL THEN
         PERFORM {s}.finance_check_reversal(NEW);
     END IF;

@@ -512,6 +512,7 @@ CREATE TABLE {s}.finance_journal_line (
 	dimensions JSONB NOT NULL,
 	memo TEXT,
 	residual NUMERIC,
+	residual_base NUMERIC,
 	id UUID NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	created_by UUID,
@@ -541,6 +542,10 @@ CREATE TABLE {s}.finance_journal_line (
 	CONSTRAINT ck_finance_journal_line_rate_more_than_zero CHECK (rate > 0),
 	CONSTRAINT ck_finance_journal_line_rate_scale CHECK (rate = round(rate, 10)),
 	CONSTRAINT ck_finance_journal_line_rate_size CHECK (abs(rate) < 1e10),
+	CONSTRAINT ck_finance_journal_line_residual_base_nothing_once_settled CHECK (residual <> 0 OR amount = 0 OR residual_base = 0),
+	CONSTRAINT ck_finance_journal_line_residual_base_scale CHECK (residual_base = round(residual_base, nexus_cell.currency_scale(base_currency))),
+	CONSTRAINT ck_finance_journal_line_residual_base_size CHECK (abs(residual_base) < 1e20),
+	CONSTRAINT ck_finance_journal_line_residual_base_within_its_value CHECK (residual_base * (debit - credit) >= 0 AND abs(residual_base) <= debit + credit AND (residual IS NULL) = (residual_base IS NULL)),
 	CONSTRAINT ck_finance_journal_line_residual_scale CHECK (residual = round(residual, nexus_cell.currency_scale(currency))),
 	CONSTRAINT ck_finance_journal_line_residual_size CHECK (abs(residual) < 1e20),
 	CONSTRAINT ck_finance_journal_line_residual_within_its_amount CHECK (residual * amount >= 0 AND abs(residual) <= abs(amount)),
@@ -611,6 +616,10 @@ CREATE TABLE {s}.finance_allocation (
 	currency VARCHAR(3) NOT NULL,
 	effective_from DATE,
 	effective_until DATE,
+	debit_base NUMERIC NOT NULL,
+	credit_base NUMERIC NOT NULL,
+	base_currency VARCHAR(3) NOT NULL,
+	fx_entry_id UUID,
 	id UUID NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	created_by UUID,
@@ -626,13 +635,21 @@ CREATE TABLE {s}.finance_allocation (
 	CONSTRAINT ck_finance_allocation_amount_more_than_zero CHECK (amount > 0),
 	CONSTRAINT ck_finance_allocation_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
 	CONSTRAINT ck_finance_allocation_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_allocation_base_currency_iso4217 CHECK (num_nulls(base_currency, nexus_cell.currency_scale(base_currency)) <> 1),
+	CONSTRAINT ck_finance_allocation_credit_base_scale CHECK (credit_base = round(credit_base, nexus_cell.currency_scale(base_currency))),
+	CONSTRAINT ck_finance_allocation_credit_base_size CHECK (abs(credit_base) < 1e20),
 	CONSTRAINT ck_finance_allocation_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_allocation_debit_base_and_credit_base_not_negative CHECK (debit_base >= 0 AND credit_base >= 0),
+	CONSTRAINT ck_finance_allocation_debit_base_scale CHECK (debit_base = round(debit_base, nexus_cell.currency_scale(base_currency))),
+	CONSTRAINT ck_finance_allocation_debit_base_size CHECK (abs(debit_base) < 1e20),
 	CONSTRAINT ck_finance_allocation_debit_line_id_and_another CHECK (debit_line_id <> credit_line_id),
 	CONSTRAINT ck_finance_allocation_effective_until_once_undone CHECK ((status = 'undone') = (effective_until IS NOT NULL)),
+	CONSTRAINT ck_finance_allocation_fx_entry_id_of_a_difference CHECK ((debit_base = credit_base) = (fx_entry_id IS NULL)),
 	CONSTRAINT ck_finance_allocation_status_known CHECK (status IN ('made', 'undone')),
 	CONSTRAINT fk_finance_allocation_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
 	CONSTRAINT fk_finance_allocation_credit_line_id FOREIGN KEY(credit_line_id) REFERENCES {s}.finance_journal_line (id),
-	CONSTRAINT fk_finance_allocation_debit_line_id FOREIGN KEY(debit_line_id) REFERENCES {s}.finance_journal_line (id)
+	CONSTRAINT fk_finance_allocation_debit_line_id FOREIGN KEY(debit_line_id) REFERENCES {s}.finance_journal_line (id),
+	CONSTRAINT fk_finance_allocation_fx_entry_id FOREIGN KEY(fx_entry_id) REFERENCES {s}.finance_journal_entry (id)
 );
 CREATE INDEX ix_finance_allocation_credit_line_id ON {s}.finance_allocation (credit_line_id);
 CREATE INDEX ix_finance_allocation_debit_line_id ON {s}.finance_allocation (debit_line_id);
@@ -672,8 +689,8 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER final BEFORE DELETE ON {s}.finance_journal_line FOR EACH ROW EXECUTE FUNCTION {s}.finance_final();
-CREATE TRIGGER final_but_for_the_residual BEFORE UPDATE ON {s}.finance_journal_line FOR EACH ROW
-    WHEN (to_jsonb(OLD) - 'residual' IS DISTINCT FROM to_jsonb(NEW) - 'residual') EXECUTE FUNCTION {s}.finance_final();
+CREATE TRIGGER final_but_for_residuals BEFORE UPDATE ON {s}.finance_journal_line FOR EACH ROW
+    WHEN (to_jsonb(OLD) - '{residual,residual_base}'::text[] IS DISTINCT FROM to_jsonb(NEW) - '{residual,residual_base}'::text[]) EXECUTE FUNCTION {s}.finance_final();
 
 CREATE FUNCTION {s}.finance_journal_begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -832,10 +849,10 @@ BEGIN
     END IF;
     -- The two settle each other whole, so nothing of either may be settled otherwise
     PERFORM FROM {s}.finance_journal_line WHERE entry_id = was.id AND residual IS NOT NULL ORDER BY id FOR NO KEY UPDATE;
-    IF EXISTS (SELECT FROM {s}.finance_journal_line WHERE entry_id = was.id AND residual <> amount) THEN
+    IF EXISTS (SELECT FROM {s}.finance_journal_line WHERE entry_id = was.id AND (residual <> amount OR residual_base <> debit - credit)) THEN
         PERFORM {s}.finance_refuse('StillAllocated', jsonb_build_object('number', was.number));
     END IF;
-    UPDATE {s}.finance_journal_line SET residual = 0 WHERE entry_id IN (e.id, was.id) AND residual <> 0;
+    UPDATE {s}.finance_journal_line SET residual = 0, residual_base = 0 WHERE entry_id IN (e.id, was.id) AND residual IS NOT NULL;
     UPDATE {s}.finance_allocation a SET effective_until = greatest(e.date, was.date) FROM {s}.finance_journal_line l
         WHERE l.entry_id = was.id AND l.id IN (a.debit_line_id, a.credit_line_id) AND a.effective_until > greatest(e.date, was.date);
 END $$;
@@ -872,11 +889,12 @@ BEGIN
     END IF;
     PERFORM {s}.finance_check_lines(NEW.lines, NEW.company_id, j.base_currency);
     INSERT INTO {s}.finance_journal_line (id, entry_id, position, account_id, date, debit, credit, base_currency, currency, amount, rate, party_type,
-            party_id, due_date, cost_center_id, project_id, dimensions, memo, residual, created_by, updated_by, tags, external_refs, custom)
+            party_id, due_date, cost_center_id, project_id, dimensions, memo, residual, residual_base, created_by, updated_by, tags, external_refs, custom)
         SELECT gen_random_uuid(), NEW.id, l.n, l.account_id, NEW.date, l.debit, l.credit, j.base_currency, l.currency, l.amount, l.rate,
             l.party_type, l.party_id, l.due_date, l.cost_center_id, l.project_id, l.dimensions, l.memo,
-            (SELECT l.amount FROM {s}.finance_account a WHERE a.id = l.account_id AND a.account_type IN ('receivable', 'payable') AND l.party_id IS NOT NULL), NEW.updated_by, NEW.updated_by, '[]', '{}', '{}'
-        FROM {s}.finance_entry_lines(NEW.lines, j.base_currency) l;
+            CASE WHEN owed THEN l.amount END, CASE WHEN owed THEN l.debit - l.credit END, NEW.updated_by, NEW.updated_by, '[]', '{}', '{}'
+        FROM {s}.finance_entry_lines(NEW.lines, j.base_currency) l JOIN {s}.finance_account a ON a.id = l.account_id
+        CROSS JOIN LATERAL (SELECT a.account_type IN ('receivable', 'payable') AND l.party_id IS NOT NULL AS owed) AS kept;
     IF NEW.reversal_of_id IS NOT NULL THEN
         PERFORM {s}.finance_check_reversal(NEW);
     END IF;
@@ -1028,8 +1046,27 @@ BEGIN
         FROM {s}.finance_company c WHERE c.id = company);
 END $$;
 
--- An allocation settles a debit by a credit of one account, party, currency and rate, and takes from what both have left: no more than that,
--- whoever else allocates them meanwhile. It is undone once, which gives both back.
+-- What an allocation takes of a line in the base currency: all where the line is settled by it, else in proportion, but for the unit and a half
+-- that roundings may put into it.
+CREATE FUNCTION {s}.finance_proportional(l {s}.finance_journal_line, amount numeric, base numeric) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN base BETWEEN 0 AND abs(l.residual_base) AND base = round(base, nexus_cell.currency_scale(l.base_currency)) AND CASE
+        WHEN amount = abs(l.residual) THEN base = abs(l.residual_base)
+        ELSE abs(base * abs(l.residual) - amount * abs(l.residual_base)) <= 1.5 * 10.0 ^ -nexus_cell.currency_scale(l.base_currency) * abs(l.residual) END;
+END $$;
+
+-- Whether an entry holds the exchange difference of an allocation, as one line on the account that both are on, and of nothing else.
+CREATE FUNCTION {s}.finance_holds_difference(a {s}.finance_allocation, d {s}.finance_journal_line) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT count(*) = 1 AND bool_and(e.status = 'posted' AND e.date = a.effective_from AND l.account_id = d.account_id AND l.party_type = d.party_type
+            AND l.party_id = d.party_id AND l.currency = d.currency AND l.amount = 0
+            AND l.debit - l.credit = a.credit_base - a.debit_base AND l.residual_base = l.debit - l.credit)
+        FROM {s}.finance_journal_line l JOIN {s}.finance_journal_entry e ON e.id = l.entry_id WHERE e.id = a.fx_entry_id AND l.residual IS NOT NULL);
+END $$;
+
+-- An allocation settles a debit by a credit of one account, party and currency, and takes from what both have left: no more than that, whoever
+-- else allocates them meanwhile. Where both stand at different amounts in the base currency, it settles an entry of the difference with them.
+-- It is undone once, which gives all of them back.
 -- It counts from the later day of the two, but not before what it takes was free on that day, and never in time that is closed; so that what was
 -- open at the end of a day follows from these days, and of none was more settled than there is.
 CREATE FUNCTION {s}.finance_allocate() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1037,14 +1074,15 @@ DECLARE
     d {s}.finance_journal_line;
     c {s}.finance_journal_line;
     why text;
-    taken numeric := CASE TG_OP WHEN 'INSERT' THEN NEW.amount ELSE -NEW.amount END;
+    way int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
     IF TG_OP = 'UPDATE' AND pg_trigger_depth() > 1 AND to_jsonb(OLD) - 'effective_until' = to_jsonb(NEW) - 'effective_until' THEN
         RETURN NEW;  -- what it settled has been reversed before it was undone
     END IF;
     IF TG_OP = 'DELETE' OR TG_OP = 'INSERT' AND NEW.status <> 'made' OR TG_OP = 'UPDATE' AND (OLD.status <> 'made' OR NEW.status <> 'undone'
-            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency, OLD.effective_from)
-            IS DISTINCT FROM (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount, NEW.currency, NEW.effective_from)) THEN
+            OR (OLD.id, OLD.company_id, OLD.debit_line_id, OLD.credit_line_id, OLD.amount, OLD.currency, OLD.effective_from, OLD.debit_base,
+            OLD.credit_base, OLD.base_currency, OLD.fx_entry_id) IS DISTINCT FROM (NEW.id, NEW.company_id, NEW.debit_line_id, NEW.credit_line_id, NEW.amount,
+            NEW.currency, NEW.effective_from, NEW.debit_base, NEW.credit_base, NEW.base_currency, NEW.fx_entry_id)) THEN
         PERFORM {s}.finance_refuse('AllocationIsFinal', '{}');
     END IF;
     PERFORM FROM {s}.finance_journal_line WHERE id IN (NEW.debit_line_id, NEW.credit_line_id) ORDER BY id FOR NO KEY UPDATE;
@@ -1056,26 +1094,48 @@ BEGIN
         WHEN d.account_id <> c.account_id THEN 'they are on different accounts'
         WHEN (d.party_type, d.party_id) <> (c.party_type, c.party_id) THEN 'they are of different parties'
         WHEN (d.currency, c.currency) <> (NEW.currency, NEW.currency) THEN 'they are in different currencies'
-        WHEN d.rate <> c.rate THEN 'they were booked at different exchange rates'
+        WHEN d.base_currency <> NEW.base_currency THEN 'the base currency is another'
         WHEN NOT EXISTS (SELECT FROM {s}.finance_journal_entry e WHERE e.id = d.entry_id AND e.company_id = NEW.company_id) THEN 'they are of another company'
         WHEN NEW.amount <> round(NEW.amount, nexus_cell.currency_scale(NEW.currency)) OR NEW.amount <= 0 THEN 'the amount is none of that currency'
     END;
     IF why IS NOT NULL THEN
         PERFORM {s}.finance_refuse('UnfitAllocation', jsonb_build_object('why', why));
-    ELSIF taken > least(d.residual, -c.residual) THEN
+    ELSIF way * NEW.amount > least(d.residual, -c.residual) THEN
         PERFORM {s}.finance_refuse('ResidualExceeded', jsonb_build_object('residual', least(d.residual, -c.residual)::text, 'currency', NEW.currency));
     END IF;
     IF TG_OP = 'INSERT' THEN
         NEW.effective_until := NULL;
-        NEW.effective_from := greatest(d.date, c.date, {s}.finance_open_from(NEW.company_id), (SELECT max(a.effective_until) FROM {s}.finance_allocation a
+        NEW.effective_from := greatest(d.date, c.date, coalesce((SELECT e.date FROM {s}.finance_journal_entry e WHERE e.id = NEW.fx_entry_id),
+            {s}.finance_open_from(NEW.company_id)), (SELECT max(a.effective_until) FROM {s}.finance_allocation a
             WHERE a.debit_line_id = d.id OR a.credit_line_id = c.id));
     ELSE
         NEW.effective_until := greatest(coalesce(NEW.effective_until, CURRENT_DATE), {s}.finance_open_from(NEW.company_id));
     END IF;
-    UPDATE {s}.finance_journal_line SET residual = residual - CASE id WHEN d.id THEN taken ELSE -taken END WHERE id IN (d.id, c.id);
+    IF TG_OP = 'INSERT' AND NOT ({s}.finance_proportional(d, NEW.amount, NEW.debit_base) AND {s}.finance_proportional(c, NEW.amount, NEW.credit_base)) THEN
+        PERFORM {s}.finance_refuse('UnfitAllocation', jsonb_build_object('why', 'what they stand at in the base currency is another part of it'));
+    ELSIF TG_OP = 'INSERT' AND NEW.fx_entry_id IS NOT NULL AND NOT {s}.finance_holds_difference(NEW, d) THEN
+        PERFORM {s}.finance_refuse('UnfitAllocation', jsonb_build_object('why', 'the entry does not hold the exchange difference between them'));
+    END IF;
+    UPDATE {s}.finance_journal_line SET residual = residual - way * CASE id WHEN d.id THEN NEW.amount ELSE -NEW.amount END,
+        residual_base = residual_base - way * CASE id WHEN d.id THEN NEW.debit_base ELSE -NEW.credit_base END WHERE id IN (d.id, c.id);
+    IF NEW.fx_entry_id IS NOT NULL THEN
+        UPDATE {s}.finance_journal_line SET residual_base = CASE TG_OP WHEN 'INSERT' THEN 0 ELSE debit - credit END
+            WHERE entry_id = NEW.fx_entry_id AND residual IS NOT NULL;
+    END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER allocates BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_allocation FOR EACH ROW EXECUTE FUNCTION {s}.finance_allocate();
+
+-- At the end of the transaction that undoes an allocation, its exchange difference has been reversed.
+CREATE FUNCTION {s}.finance_difference_goes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {s}.finance_journal_entry WHERE id = NEW.fx_entry_id AND status <> 'reversed') THEN
+        PERFORM {s}.finance_refuse('DifferenceRemains', '{}');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER difference_goes AFTER UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'undone' AND NEW.fx_entry_id IS NOT NULL) EXECUTE FUNCTION {s}.finance_difference_goes();
 
 -- How far an entry's receivables or payables are settled: the state of its invoice.
 CREATE FUNCTION {s}.finance_paid_state(entry uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$

@@ -12,6 +12,7 @@ from nexus.core import FieldError, Invalid, amount
 from nexus.services.finance.entities import Allocation, Invoice, JournalLine, Payment
 from nexus.services.finance.invoice_terms import InvoiceStatus
 from nexus.services.finance.payment_terms import PaymentShare
+from nexus.services.finance.rules.differences import Left, taken_from
 from nexus.services.finance.rules.refusals import (
     AllocationRefused,
     AlreadyPaid,
@@ -19,7 +20,6 @@ from nexus.services.finance.rules.refusals import (
     OtherCompany,
     OtherCurrency,
     OtherParty,
-    OtherRate,
     OverAllocation,
     SameSide,
 )
@@ -30,7 +30,11 @@ _BOOKED = (*_OPEN, InvoiceStatus.PAID)
 
 
 def shared(
-    payment: Payment, own: JournalLine, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], lines: Sequence[JournalLine]
+    payment: Payment,
+    own: JournalLine,
+    shares: Sequence[PaymentShare],
+    invoices: Mapping[UUID, Invoice],
+    lines: Sequence[JournalLine],
 ) -> list[Allocation]:
     """The allocations that some shares of a payment come to; `own` is the payment's line, `lines` are those of the invoices' parties.
 
@@ -39,7 +43,7 @@ def shared(
     by_entry: dict[UUID, list[JournalLine]] = defaultdict(list)
     for line in sorted(lines, key=lambda line: (line.due_date or dt.date.max, line.position)):
         by_entry[line.entry_id].append(line)
-    left = abs(own.residual or Decimal(0))
+    left = Left.of(own)
     made: list[Allocation] = []
     for at, share in enumerate(shares):
         invoice = invoices.get(share.invoice_id)
@@ -47,9 +51,8 @@ def shared(
             raise Invalid.of(FieldError(f"allocations[{at}].invoice_id", "is no invoice" if invoice is None else "is named before"))
         opposite = by_entry[invoice.entry_id] if invoice.entry_id else []
         _fits(at, payment, own, invoice, opposite)
-        taken = _taken(at, share, sum((abs(line.residual or Decimal(0)) for line in opposite), Decimal(0)), left, payment.currency)
-        left -= taken
-        made += _over(payment.company_id, own, opposite, taken)
+        taken = _taken(at, share, sum((abs(line.residual or Decimal(0)) for line in opposite), Decimal(0)), left.amount, payment.currency)
+        made += _over(payment.company_id, left, opposite, taken)
     return made
 
 
@@ -66,7 +69,6 @@ def _fits(at: int, payment: Payment, own: JournalLine, invoice: Invoice, lines: 
             "is owed the way that the payment went, so it cannot be paid by it",
         ),
         (invoice.status not in _OPEN or not lines, AlreadyPaid, "is paid, nothing of it is open"),
-        (any(line.rate != own.rate for line in lines), OtherRate, "was booked at another exchange rate than the payment"),
     ]
     for broken, problem, message in rules:
         if broken:
@@ -89,15 +91,27 @@ def _taken(at: int, share: PaymentShare, residual: Decimal, left: Decimal, curre
     return taken
 
 
-def _over(company: UUID, own: JournalLine, lines: Sequence[JournalLine], amount: Decimal) -> list[Allocation]:
+def _over(company: UUID, own: Left, lines: Sequence[JournalLine], amount: Decimal) -> list[Allocation]:
     """An amount over the instalments of an invoice, the earliest due first."""
     made: list[Allocation] = []
     for line in lines:
         part = min(amount, abs(line.residual or Decimal(0)))
         if part:
-            debit, credit = (line, own) if line.amount > 0 else (own, line)
-            made.append(
-                Allocation(company_id=company, debit_line_id=debit.id, credit_line_id=credit.id, amount=part, currency=own.currency)
-            )
+            made.append(_one(company, own, Left.of(line), part))
         amount -= part
     return made
+
+
+def _one(company: UUID, own: Left, other: Left, amount: Decimal) -> Allocation:
+    debit, credit = (other, own) if other.line.amount > 0 else (own, other)
+    debit_base, credit_base = taken_from(debit, credit, amount)
+    return Allocation(
+        company_id=company,
+        debit_line_id=debit.line.id,
+        credit_line_id=credit.line.id,
+        amount=amount,
+        currency=own.line.currency,
+        debit_base=debit_base,
+        credit_base=credit_base,
+        base_currency=own.line.base_currency,
+    )

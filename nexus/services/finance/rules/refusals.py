@@ -197,10 +197,6 @@ class OtherCurrency(AllocationRefused):
     """Allocation {line}: the invoice is in another currency than the payment."""
 
 
-class OtherRate(AllocationRefused):
-    """Allocation {line}: the invoice and the payment were booked at different exchange rates, which leaves a difference to be posted."""
-
-
 class SameSide(AllocationRefused):
     """Allocation {line}: what the invoice is about and the payment go the same way, so neither settles the other."""
 
@@ -221,6 +217,12 @@ class ResidualExceeded(Conflict):
 
 class AllocationIsFinal(Conflict):
     """An allocation does not change: undo it and make another."""
+
+    reason: str = ""
+
+
+class DifferenceRemains(Conflict):
+    """The exchange difference of an allocation is reversed when the allocation is undone."""
 
     reason: str = ""
 
