@@ -48,6 +48,7 @@ HOSTILE = (
     "UPDATE {s}.finance_allocation SET debit_base = debit_base + 1, credit_base = credit_base + 1",
     "UPDATE {s}.finance_invoice SET status = 'posted'",
     "UPDATE {s}.finance_invoice SET status = 'partly_paid'",
+    "UPDATE {s}.finance_invoice SET status = 'reversed'",
     "TRUNCATE {s}.finance_allocation",
 )
 

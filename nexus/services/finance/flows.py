@@ -20,7 +20,7 @@ entry_flow = Flow(
     Move("reverse", [EntryStatus.POSTED], EntryStatus.REVERSED),
 )
 
-_BOOKED = (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID)
+_BOOKED = (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID, InvoiceStatus.REVERSED)
 
 invoice_flow = Flow(
     Invoice.status,
@@ -31,6 +31,7 @@ invoice_flow = Flow(
     # these follow from allocations alone
     Move("pay_partly", _BOOKED, InvoiceStatus.PARTLY_PAID),
     Move("pay", _BOOKED, InvoiceStatus.PAID),
+    Move("reverse", _BOOKED, InvoiceStatus.REVERSED),
     Move("reopen", _BOOKED, InvoiceStatus.POSTED),
 )
 

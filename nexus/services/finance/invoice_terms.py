@@ -32,7 +32,7 @@ class InvoiceKind(enum.StrEnum):
 
 
 class InvoiceStatus(enum.StrEnum):
-    """How far an invoice is. Paid and partly paid follow from what has been allocated to it."""
+    """How far an invoice is. Paid, partly paid and reversed follow from what has been allocated to it."""
 
     DRAFT = "draft"
     POSTED = "posted"

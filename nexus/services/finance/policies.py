@@ -12,7 +12,7 @@ bookkeeper = role(
     "finance.*:read",
     "finance.exchange_rate:*",
     "finance.cost_center:*",
-    *[f"finance.invoice:{verb}" for verb in ("create", "revise", "cancel", "post", "credit")],
+    *[f"finance.invoice:{verb}" for verb in ("create", "revise", "cancel", "post", "credit", "allocate")],
     *[f"finance.journal_entry:{verb}" for verb in ("create", "revise", "discard", "post", "post_draft", "reverse")],
 )
 

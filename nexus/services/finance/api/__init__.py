@@ -1,11 +1,14 @@
 """What other services may know of finance: the commands they may send and the events they may hear."""
 
 from nexus.services.finance.api.allocations import (
+    AllocateNote,
     AllocatePayment,
     AllocationUndone,
     InvoicePaid,
     InvoicePartlyPaid,
     InvoiceReopened,
+    InvoiceReversed,
+    NoteAllocated,
     PaymentAllocated,
     UndoAllocation,
 )
@@ -59,6 +62,7 @@ from nexus.services.finance.api.periods import (
 from nexus.services.finance.api.revaluations import ClosingRate, CompanyRevalued, RunRevaluation
 
 __all__ = [
+    "AllocateNote",
     "AllocatePayment",
     "AllocationUndone",
     "BouncePayment",
@@ -86,10 +90,12 @@ __all__ = [
     "InvoicePartlyPaid",
     "InvoicePosted",
     "InvoiceReopened",
+    "InvoiceReversed",
     "InvoiceRevised",
     "LockExceptionGranted",
     "LockExceptionRevoked",
     "LockPeriod",
+    "NoteAllocated",
     "PaymentAllocated",
     "PaymentBounced",
     "PaymentMade",

@@ -28,6 +28,19 @@ class PaymentAllocated(Event, frozen=True, kw_only=True):
     currency: str
 
 
+class NoteAllocated(Event, frozen=True, kw_only=True):
+    """A note has been allocated to what it lessens."""
+
+    topic = "finance.invoice.allocated"
+    note_id: UUID
+    invoice_ids: list[UUID]
+    allocated: Decimal
+    """By this."""
+    unallocated: Decimal
+    """What is left of the note."""
+    currency: str
+
+
 class AllocationUndone(Event, frozen=True, kw_only=True):
     """What a payment and an invoice settled of each other is open again."""
 
@@ -58,8 +71,18 @@ class InvoicePaid(Event, frozen=True, kw_only=True):
     currency: str
 
 
+class InvoiceReversed(Event, frozen=True, kw_only=True):
+    """All of an invoice has been taken back by its notes, and nothing was paid."""
+
+    topic = "finance.invoice.reversed"
+    invoice_id: UUID
+    number: str
+    payable: Decimal
+    currency: str
+
+
 class InvoiceReopened(Event, frozen=True, kw_only=True):
-    """Nothing of an invoice is paid any more, because what had been allocated to it was undone."""
+    """Nothing of an invoice is settled any more, because what had been allocated to it was undone."""
 
     topic = "finance.invoice.reopened"
     invoice_id: UUID
@@ -75,6 +98,15 @@ class AllocatePayment(Command[PaymentAllocated], frozen=True, kw_only=True):
     allocations: Shares
     date: dt.date | None = None
     """Of exchange differences; empty: the later day of the payment and what it pays."""
+
+
+class AllocateNote(Command[NoteAllocated], frozen=True, kw_only=True):
+    """Say which invoices of its party what is left of a credit or debit note lessens."""
+
+    note_id: UUID
+    allocations: Shares
+    date: dt.date | None = None
+    """Of exchange differences; empty: the later day of the note and what it lessens."""
 
 
 class UndoAllocation(Command[AllocationUndone], frozen=True, kw_only=True):

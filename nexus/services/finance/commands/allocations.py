@@ -1,20 +1,22 @@
-"""Allocating payments to what they pay, and taking that back. Whether an invoice is paid follows from it."""
+"""Allocating payments and notes to what they settle, and taking that back. Whether an invoice is paid follows from it."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, func, handles, or_, select
+from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, exact, func, handles, or_, select
 from nexus.services.finance.api import (
+    AllocateNote,
     AllocatePayment,
     AllocationUndone,
     InvoicePaid,
     InvoicePartlyPaid,
     InvoiceReopened,
+    InvoiceReversed,
+    NoteAllocated,
     PaymentAllocated,
     PostEntry,
     ReverseEntry,
@@ -23,8 +25,9 @@ from nexus.services.finance.api import (
 from nexus.services.finance.commands.years import today
 from nexus.services.finance.entities import AccountRole, Allocation, Invoice, JournalLine, Payment
 from nexus.services.finance.flows import allocation_flow, invoice_flow
+from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus
 from nexus.services.finance.payment_terms import AllocationStatus, PaymentShare, PaymentStatus
-from nexus.services.finance.rules.allocating import shared
+from nexus.services.finance.rules.allocating import Source, shared
 from nexus.services.finance.rules.differences import difference
 from nexus.services.finance.rules.journals import general_journal
 from nexus.services.finance.terms import LedgerRole
@@ -50,23 +53,65 @@ async def allocate(
     payment: Payment, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], tx: Tx, date: dt.date | None = None
 ) -> PaymentAllocated:
     """Share a payment out. The database has the last word on what each line has left (invariants/payments.sql)."""
-    own, *_ = await _lines([payment.entry_id], tx)
-    lines = await _lines([one.entry_id for one in invoices.values() if one.entry_id], tx)
-    made = shared(payment, own, shares, invoices, lines)
-    left = abs(own.residual or _NOTHING) - sum((one.amount for one in made), _NOTHING)
-    await _differ([one for one in made if one.debit_base != one.credit_base], {line.id: line for line in (own, *lines)}, date, tx)
-    for one in made:
-        tx.add(one)
+    source = Source.of(payment, await _lines([payment.entry_id], tx))
+    taken = await _share(source, shares, invoices, date, tx)
     await _settle([invoices[share.invoice_id] for share in shares], tx)
     return tx.emit(
         PaymentAllocated(
             payment_id=payment.id,
             invoice_ids=[share.invoice_id for share in shares],
-            allocated=sum((one.amount for one in made), _NOTHING),
-            unallocated=left,
+            allocated=taken,
+            unallocated=source.left,
             currency=payment.currency,
         )
     )
+
+
+@handles(AllocateNote, needs="finance.invoice:allocate")
+async def allocate_note(cmd: AllocateNote, tx: Tx) -> NoteAllocated:
+    known = await held([*cmd.allocations, PaymentShare(invoice_id=cmd.note_id)], tx)
+    note = known.get(cmd.note_id) or await tx.get(Invoice, cmd.note_id)
+    if note.kind not in (InvoiceKind.CREDIT_NOTE, InvoiceKind.DEBIT_NOTE):
+        raise Invalid.of(FieldError("note_id", "is no credit or debit note"))
+    if note.status not in (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID):
+        raise IllegalMove(entity="Invoice", now=str(note.status), move="allocate")
+    return await apply(note, cmd.allocations, known, tx, cmd.date)
+
+
+async def apply(
+    note: Invoice, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], tx: Tx, date: dt.date | None = None
+) -> NoteAllocated:
+    """Share a posted note out over invoices, which are held."""
+    assert note.entry_id is not None
+    source = Source.of(note, await _lines([note.entry_id], tx))
+    taken = await _share(source, shares, invoices, date, tx)
+    await _settle([note, *[invoices[share.invoice_id] for share in shares]], tx)
+    return tx.emit(
+        NoteAllocated(
+            note_id=note.id,
+            invoice_ids=[share.invoice_id for share in shares],
+            allocated=taken,
+            unallocated=source.left,
+            currency=note.currency,
+        )
+    )
+
+
+async def same_account(invoice: Invoice, note: Invoice, tx: Tx) -> bool:
+    """Whether both are owed on one account, so that they can settle each other: a company may have changed which one that is."""
+    lines = await _lines([id for id in (invoice.entry_id, note.entry_id) if id], tx)
+    return {line.entry_id for line in lines} == {invoice.entry_id, note.entry_id} and len({line.account_id for line in lines}) == 1
+
+
+async def _share(source: Source, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], date: dt.date | None, tx: Tx) -> Decimal:
+    """Allocate what some shares take of a payment or a note, with exchange differences; how much that is."""
+    lines = await _lines([one.entry_id for one in invoices.values() if one.entry_id], tx)
+    made = shared(source, shares, invoices, lines)
+    known = {line.id: line for line in (*[own.line for own in source.lines], *lines)}
+    await _differ([one for one in made if one.debit_base != one.credit_base], known, date, tx)
+    for one in made:
+        tx.add(one)
+    return sum((one.amount for one in made), _NOTHING)
 
 
 async def _differ(made: Sequence[Allocation], lines: Mapping[UUID, JournalLine], date: dt.date | None, tx: Tx) -> None:
@@ -107,25 +152,34 @@ async def _lines(entries: Iterable[UUID], tx: Tx) -> list[JournalLine]:
 
 async def _settle(invoices: Sequence[Invoice], tx: Tx) -> None:
     """Bring invoices to the states that their lines say, and tell of them."""
-    residuals: dict[UUID, Decimal] = defaultdict(Decimal)
-    for line in await _lines([one.entry_id for one in invoices if one.entry_id], tx):
-        residuals[line.entry_id] += abs(line.residual or _NOTHING)
-    for invoice in invoices:
-        assert invoice.entry_id is not None
-        _go(invoice, residuals[invoice.entry_id], tx)
+    entries = {one.entry_id: one for one in invoices if one.entry_id}
+    if not entries:
+        return
+    open_ = exact(func.sum(func.abs(JournalLine.residual))).label("residual")
+    state = func.tenant.finance_paid_state(JournalLine.entry_id).label("state")
+    mine = (among(JournalLine.entry_id, set(entries)), JournalLine.residual.is_not(None))
+    rows = await tx.rows(select(JournalLine.entry_id, open_, state).where(*mine).group_by(JournalLine.entry_id))
+    found = {UUID(row["entry_id"]): row for row in rows}
+    for entry, invoice in entries.items():
+        if entry in found:
+            _go(invoice, found[entry]["state"], Decimal(found[entry]["residual"]), tx)
 
 
-def _go(invoice: Invoice, residual: Decimal, tx: Tx) -> None:
+def _go(invoice: Invoice, state: str, residual: Decimal, tx: Tx) -> None:
     assert invoice.number is not None
-    if residual == _NOTHING:
-        invoice_flow.go(invoice, "pay")
-        tx.emit(InvoicePaid(invoice_id=invoice.id, number=invoice.number, payable=invoice.payable, currency=invoice.currency))
-    elif residual < invoice.payable:
-        invoice_flow.go(invoice, "pay_partly")
-        tx.emit(InvoicePartlyPaid(invoice_id=invoice.id, number=invoice.number, residual=residual, currency=invoice.currency))
-    else:
-        invoice_flow.go(invoice, "reopen")
-        tx.emit(InvoiceReopened(invoice_id=invoice.id, number=invoice.number, residual=residual, currency=invoice.currency))
+    id, number, currency = invoice.id, invoice.number, invoice.currency
+    told: InvoicePaid | InvoicePartlyPaid | InvoiceReopened | InvoiceReversed
+    match InvoiceStatus(state):
+        case InvoiceStatus.PAID:
+            move, told = "pay", InvoicePaid(invoice_id=id, number=number, payable=invoice.payable, currency=currency)
+        case InvoiceStatus.REVERSED:
+            move, told = "reverse", InvoiceReversed(invoice_id=id, number=number, payable=invoice.payable, currency=currency)
+        case InvoiceStatus.PARTLY_PAID:
+            move, told = "pay_partly", InvoicePartlyPaid(invoice_id=id, number=number, residual=residual, currency=currency)
+        case _:
+            move, told = "reopen", InvoiceReopened(invoice_id=id, number=number, residual=residual, currency=currency)
+    invoice_flow.go(invoice, move)
+    tx.emit(told)
 
 
 @handles(UndoAllocation, needs="finance.allocation:undo")

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from nexus.core import FieldError, IllegalMove, Invalid, Tx, among, and_, exact, func, handles, select
 from nexus.services.finance.api import CreditInvoice, InvoiceCredited, InvoicePosted, PostEntry, PostInvoice
+from nexus.services.finance.commands.allocations import apply, same_account
 from nexus.services.finance.commands.years import today
 from nexus.services.finance.entities import AccountRole, Company, Invoice, Journal, JournalLine, TaxRate
 from nexus.services.finance.flows import invoice_flow
 from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus
+from nexus.services.finance.payment_terms import PaymentShare
 from nexus.services.finance.rules.booking import Ledger, booked
 from nexus.services.finance.rules.invoicing import calculate
 from nexus.services.finance.rules.notes import parted, taken_back, wanted
@@ -19,7 +21,8 @@ from nexus.services.finance.terms import JournalType, LedgerRole
 
 _NOTES = {InvoiceKind.SALES_INVOICE: InvoiceKind.CREDIT_NOTE, InvoiceKind.PURCHASE_BILL: InvoiceKind.DEBIT_NOTE}
 
-_SETTLED = (InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID)
+_OPEN = (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID)
+_SETTLED = (InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID, InvoiceStatus.REVERSED)
 
 
 @handles(PostInvoice, needs="finance.invoice:post")
@@ -118,6 +121,8 @@ async def credit_invoice(cmd: CreditInvoice, tx: Tx) -> InvoiceCredited:
     calculate(note, figures, {one.code: one.name for one in invoice.taxes}, None)
     tx.add(note)
     posted = await _post(note, await _booked_at(invoice, tx), tx)
+    if invoice.status in _OPEN and await same_account(invoice, note, tx):
+        await apply(note, [PaymentShare(invoice_id=invoice.id)], {invoice.id: invoice}, tx)
     return tx.emit(InvoiceCredited(invoice_id=invoice.id, note_id=note.id, number=posted.number, total=note.total, currency=note.currency))
 
 

@@ -89,6 +89,7 @@ class Invoice(Entity):
             postgresql_where=sql("kind = 'purchase_bill' AND status NOT IN ('cancelled', 'reversed') AND reference IS NOT NULL"),
         ),
         Index("ix_finance_invoice_party_id", "party_id", "kind"),
+        Index("uq_finance_invoice_entry_id", "entry_id", unique=True, postgresql_where=sql("entry_id IS NOT NULL")),
         CheckConstraint("(status IN ('draft', 'cancelled')) = (entry_id IS NULL)", name="entry_id_once_posted"),
         CheckConstraint("total = net + tax AND payable = total - withheld", name="total_of_its_parts"),
     )

@@ -225,6 +225,7 @@ CREATE INDEX ix_finance_invoice_credit_of_id ON {s}.finance_invoice (credit_of_i
 CREATE INDEX ix_finance_invoice_party_id ON {s}.finance_invoice (party_id, kind);
 CREATE INDEX ix_finance_invoice_search ON {s}.finance_invoice USING gin (search);
 CREATE INDEX ix_finance_invoice_status ON {s}.finance_invoice (status);
+CREATE UNIQUE INDEX uq_finance_invoice_entry_id ON {s}.finance_invoice (entry_id) WHERE entry_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_finance_invoice_number ON {s}.finance_invoice (company_id, number) WHERE number IS NOT NULL;
 CREATE UNIQUE INDEX uq_finance_invoice_reference ON {s}.finance_invoice (company_id, party_id, reference, total) WHERE kind = 'purchase_bill' AND status NOT IN ('cancelled', 'reversed') AND reference IS NOT NULL;
 CREATE TABLE {s}.finance_lock_exception (
@@ -1013,7 +1014,7 @@ CREATE FUNCTION {s}.finance_with_its_document() RETURNS trigger LANGUAGE plpgsql
 BEGIN
     IF EXISTS (SELECT FROM {s}.finance_payment WHERE entry_id = NEW.id AND status <> 'bounced') THEN
         PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'a payment, which bounces'));
-    ELSIF EXISTS (SELECT FROM {s}.finance_invoice WHERE entry_id = NEW.id AND status <> 'reversed') THEN
+    ELSIF EXISTS (SELECT FROM {s}.finance_invoice WHERE entry_id = NEW.id) THEN
         PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'an invoice or a note, which is credited'));
     END IF;
     RETURN NULL;
@@ -1137,11 +1138,23 @@ END $$;
 CREATE CONSTRAINT TRIGGER difference_goes AFTER UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.status = 'undone' AND NEW.fx_entry_id IS NOT NULL) EXECUTE FUNCTION {s}.finance_difference_goes();
 
--- How far an entry's receivables or payables are settled: the state of its invoice.
+-- How far an entry's receivables or payables are settled: the state of its invoice. What its own notes alone have settled is reversed.
 CREATE FUNCTION {s}.finance_paid_state(entry uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    settled numeric;
+    residual numeric;
 BEGIN
-    RETURN (SELECT CASE WHEN coalesce(sum(abs(l.amount - l.residual)), 0) = 0 THEN 'posted' WHEN sum(abs(l.residual)) = 0 THEN 'paid' ELSE 'partly_paid' END
-        FROM {s}.finance_journal_line l WHERE l.entry_id = entry AND l.residual IS NOT NULL);
+    SELECT coalesce(sum(abs(l.amount - l.residual)), 0), sum(abs(l.residual)) INTO settled, residual
+        FROM {s}.finance_journal_line l WHERE l.entry_id = entry AND l.residual IS NOT NULL;
+    IF settled = 0 OR residual > 0 THEN
+        RETURN CASE settled WHEN 0 THEN 'posted' ELSE 'partly_paid' END;
+    END IF;
+    RETURN (SELECT CASE WHEN bool_and(n.id IS NOT NULL) THEN 'reversed' ELSE 'paid' END
+        FROM {s}.finance_journal_line own
+        JOIN {s}.finance_allocation a ON (a.debit_line_id = own.id OR a.credit_line_id = own.id) AND a.status = 'made'
+        JOIN {s}.finance_journal_line other ON other.id = CASE own.id WHEN a.debit_line_id THEN a.credit_line_id ELSE a.debit_line_id END
+        LEFT JOIN {s}.finance_invoice n ON n.entry_id = other.entry_id AND n.credit_of_id = (SELECT id FROM {s}.finance_invoice WHERE entry_id = entry)
+        WHERE own.entry_id = entry AND own.residual IS NOT NULL);
 END $$;
 
 -- At the end of each transaction an invoice is paid as far as its lines say, whoever changed either.
@@ -1151,7 +1164,7 @@ DECLARE
 BEGIN
     IF TG_TABLE_NAME = 'finance_invoice' THEN
         SELECT i.number INTO wrong FROM {s}.finance_invoice i
-            WHERE i.id = NEW.id AND i.status IN ('posted', 'partly_paid', 'paid') AND i.status <> {s}.finance_paid_state(i.entry_id);
+            WHERE i.id = NEW.id AND i.status IN ('posted', 'partly_paid', 'paid', 'reversed') AND i.status <> {s}.finance_paid_state(i.entry_id);
     ELSE
         SELECT i.number INTO wrong FROM {s}.finance_journal_line l JOIN {s}.finance_invoice i ON i.entry_id = l.entry_id
             WHERE l.id IN (NEW.debit_line_id, NEW.credit_line_id) AND i.status <> {s}.finance_paid_state(i.entry_id) LIMIT 1;
@@ -1162,7 +1175,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER UPDATE ON {s}.finance_invoice DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (NEW.status IN ('posted', 'partly_paid', 'paid')) EXECUTE FUNCTION {s}.finance_paid_as_allocated();
+    FOR EACH ROW WHEN (NEW.status IN ('posted', 'partly_paid', 'paid', 'reversed')) EXECUTE FUNCTION {s}.finance_paid_as_allocated();
 CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER INSERT OR UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION {s}.finance_paid_as_allocated();
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_allocation TO {s};

@@ -1,11 +1,13 @@
-"""How a payment is shared out: which lines settle each other, and for how much."""
+"""How a payment or a note is shared out: which lines settle each other, and for how much."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Self
 from uuid import UUID
 
 from nexus.core import FieldError, Invalid, amount
@@ -26,59 +28,85 @@ from nexus.services.finance.rules.refusals import (
 from nexus.services.finance.terms import PartyType
 
 _OPEN = (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID)
-_BOOKED = (*_OPEN, InvoiceStatus.PAID)
+_UNBOOKED = (InvoiceStatus.DRAFT, InvoiceStatus.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is shared out: a payment or a note, with the lines that it settles others by."""
+
+    name: str
+    company_id: UUID
+    party_type: PartyType
+    party_id: UUID
+    currency: str
+    lines: Sequence[Left]
+
+    @classmethod
+    def of(cls, one: Payment | Invoice, lines: Sequence[JournalLine]) -> Self:
+        """With the lines of its entry, as they are now."""
+        name, party_type = ("payment", one.party_type) if isinstance(one, Payment) else ("note", _party_type(one))
+        return cls(name, one.company_id, party_type, one.party_id, one.currency, [Left.of(line) for line in lines])
+
+    @property
+    def left(self) -> Decimal:
+        """What is left of it, in its currency."""
+        return sum((line.amount for line in self.lines), Decimal(0))
+
+
+def _party_type(invoice: Invoice) -> PartyType:
+    return PartyType.CUSTOMER if invoice.kind.sale else PartyType.SUPPLIER
 
 
 def shared(
-    payment: Payment,
-    own: JournalLine,
-    shares: Sequence[PaymentShare],
-    invoices: Mapping[UUID, Invoice],
-    lines: Sequence[JournalLine],
+    source: Source, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], lines: Sequence[JournalLine]
 ) -> list[Allocation]:
-    """The allocations that some shares of a payment come to; `own` is the payment's line, `lines` are those of the invoices' parties.
+    """The allocations that some shares of a payment or a note come to; `lines` are those of the invoices' parties.
 
     Invalid (422) and AllocationRefused (422) name the share.
     """
     by_entry: dict[UUID, list[JournalLine]] = defaultdict(list)
     for line in sorted(lines, key=lambda line: (line.due_date or dt.date.max, line.position)):
         by_entry[line.entry_id].append(line)
-    left = Left.of(own)
     made: list[Allocation] = []
     for at, share in enumerate(shares):
         invoice = invoices.get(share.invoice_id)
         if invoice is None or any(other.invoice_id == share.invoice_id for other in shares[:at]):
             raise Invalid.of(FieldError(f"allocations[{at}].invoice_id", "is no invoice" if invoice is None else "is named before"))
         opposite = by_entry[invoice.entry_id] if invoice.entry_id else []
-        _fits(at, payment, own, invoice, opposite)
-        taken = _taken(at, share, sum((abs(line.residual or Decimal(0)) for line in opposite), Decimal(0)), left.amount, payment.currency)
-        made += _over(payment.company_id, left, opposite, taken)
+        _fits(at, source, invoice, opposite)
+        taken = _taken(at, share, sum((abs(line.residual or Decimal(0)) for line in opposite), Decimal(0)), source)
+        made += _over(source, opposite, taken)
     return made
 
 
-def _fits(at: int, payment: Payment, own: JournalLine, invoice: Invoice, lines: Sequence[JournalLine]) -> None:
-    party_type = PartyType.CUSTOMER if invoice.kind.sale else PartyType.SUPPLIER
+def _fits(at: int, source: Source, invoice: Invoice, lines: Sequence[JournalLine]) -> None:
     rules: list[tuple[bool, type[AllocationRefused], str]] = [
-        (invoice.status not in _BOOKED, NotPosted, f"is {invoice.status}"),
-        (invoice.company_id != payment.company_id, OtherCompany, "is of another company than the payment"),
-        ((party_type, invoice.party_id) != (payment.party_type, payment.party_id), OtherParty, "is another party's than the payment"),
-        (invoice.currency != payment.currency, OtherCurrency, f"is in {invoice.currency}, the payment in {payment.currency}"),
+        (invoice.status in _UNBOOKED, NotPosted, f"is {invoice.status}"),
+        (invoice.company_id != source.company_id, OtherCompany, f"is of another company than the {source.name}"),
         (
-            any(line.amount * own.amount > 0 for line in lines),
-            SameSide,
-            "is owed the way that the payment went, so it cannot be paid by it",
+            (_party_type(invoice), invoice.party_id) != (source.party_type, source.party_id),
+            OtherParty,
+            f"is another party's than the {source.name}",
         ),
-        (invoice.status not in _OPEN or not lines, AlreadyPaid, "is paid, nothing of it is open"),
+        (invoice.currency != source.currency, OtherCurrency, f"is in {invoice.currency}, the {source.name} in {source.currency}"),
+        (
+            any(line.amount * own.line.amount > 0 for line in lines for own in source.lines),
+            SameSide,
+            f"is owed the way that the {source.name} went, so it cannot be settled by it",
+        ),
+        (invoice.status not in _OPEN or not lines, AlreadyPaid, f"is {invoice.status}, nothing of it is open"),
     ]
     for broken, problem, message in rules:
         if broken:
             raise problem.of(at, "invoice_id", message)
 
 
-def _taken(at: int, share: PaymentShare, residual: Decimal, left: Decimal, currency: str) -> Decimal:
-    """How much of the payment a share takes: what it says, or all that both sides have left."""
+def _taken(at: int, share: PaymentShare, residual: Decimal, source: Source) -> Decimal:
+    """How much of its source a share takes: what it says, or all that both sides have left."""
+    left, currency = source.left, source.currency
     if not left:
-        raise OverAllocation.of(at, "amount", "finds nothing left of the payment")
+        raise OverAllocation.of(at, "amount", f"finds nothing left of the {source.name}")
     if share.amount is None:
         return min(residual, left)
     taken = amount(share.amount, currency, f"allocations[{at}].amount")
@@ -87,18 +115,19 @@ def _taken(at: int, share: PaymentShare, residual: Decimal, left: Decimal, curre
     if taken > residual:
         raise OverAllocation.of(at, "amount", f"is more than the {residual} {currency} that are open")
     if taken > left:
-        raise OverAllocation.of(at, "amount", f"is more than the {left} {currency} that are left of the payment")
+        raise OverAllocation.of(at, "amount", f"is more than the {left} {currency} that are left of the {source.name}")
     return taken
 
 
-def _over(company: UUID, own: Left, lines: Sequence[JournalLine], amount: Decimal) -> list[Allocation]:
+def _over(source: Source, lines: Sequence[JournalLine], amount: Decimal) -> list[Allocation]:
     """An amount over the instalments of an invoice, the earliest due first."""
     made: list[Allocation] = []
-    for line in lines:
-        part = min(amount, abs(line.residual or Decimal(0)))
-        if part:
-            made.append(_one(company, own, Left.of(line), part))
-        amount -= part
+    for other in (Left.of(line) for line in lines):
+        for own in source.lines:
+            part = min(amount, own.amount, other.amount)
+            if part:
+                made.append(_one(source.company_id, own, other, part))
+                amount -= part
     return made
 
 

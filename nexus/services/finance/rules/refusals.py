@@ -182,23 +182,23 @@ class NotPosted(AllocationRefused):
 
 
 class AlreadyPaid(AllocationRefused):
-    """Allocation {line}: the invoice is paid."""
+    """Allocation {line}: nothing of the invoice is open."""
 
 
 class OtherParty(AllocationRefused):
-    """Allocation {line}: the invoice is another party's than the payment."""
+    """Allocation {line}: the invoice is another party's."""
 
 
 class OtherCompany(AllocationRefused):
-    """Allocation {line}: the invoice is another company's than the payment."""
+    """Allocation {line}: the invoice is another company's."""
 
 
 class OtherCurrency(AllocationRefused):
-    """Allocation {line}: the invoice is in another currency than the payment."""
+    """Allocation {line}: the invoice is in another currency."""
 
 
 class SameSide(AllocationRefused):
-    """Allocation {line}: what the invoice is about and the payment go the same way, so neither settles the other."""
+    """Allocation {line}: both go the same way, so neither settles the other."""
 
 
 class UnfitAllocation(Problem, status=422):
