@@ -58,6 +58,22 @@ class TaxScope(enum.StrEnum):
     BOTH = "both"
 
 
+class TaxBasis(enum.StrEnum):
+    """What of a tax goes into a box of the return: what it is charged on, or what it comes to."""
+
+    BASE = "base"
+    TAX = "tax"
+
+
+class TaxBox(Value, frozen=True, kw_only=True):
+    """A box of the tax return, and what of a tax goes into it."""
+
+    box: Line
+    basis: TaxBasis
+    percent: Decimal = Decimal(100)
+    """How much of it; negative where it is posted on the other side, as input tax of a reverse charge. The return shows it without its sign."""
+
+
 class InvoiceLine(Value, frozen=True, kw_only=True):
     """Something sold or bought: quantity times price, less a discount, with the taxes of these codes in this order."""
 

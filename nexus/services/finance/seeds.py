@@ -11,7 +11,7 @@ from nexus.core import Tx
 from nexus.services.finance.charts import Chart, ChartTax, chart, chart_for
 from nexus.services.finance.commands.years import opened, today
 from nexus.services.finance.entities import Account, AccountRole, Company, Journal, PaymentTerm, TaxRate
-from nexus.services.finance.invoice_terms import TaxScope, TaxType, TermPart
+from nexus.services.finance.invoice_terms import TaxBasis, TaxBox, TaxScope, TaxType, TermPart
 from nexus.services.finance.rules.years import months_later, year_around
 from nexus.services.finance.terms import LedgerRole
 
@@ -99,6 +99,7 @@ def _taxes(company: Company, books: Chart, accounts: dict[str, UUID], tx: Tx) ->
                 reverse_charge=one.reverse_charge,
                 withholding=one.withholding,
                 members=list(one.members),
+                boxes=[TaxBox(box=part.tag, basis=TaxBasis(part.basis), percent=part.percent) for part in one.invoice if part.tag],
                 account_id=accounts[charged] if charged else None,
                 reverse_account_id=accounts[owed] if owed else None,
             )

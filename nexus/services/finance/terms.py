@@ -153,6 +153,20 @@ class PartyType(enum.StrEnum):
     OTHER = "other"
 
 
+class Subledger(enum.StrEnum):
+    """What customers owe us, or we owe suppliers: the accounts of one kind, party by party."""
+
+    RECEIVABLES = "receivables"
+    PAYABLES = "payables"
+
+
+class AgedBy(enum.StrEnum):
+    """From which day on what is open grows old; what has no due date does from its own day."""
+
+    DUE_DATE = "due_date"
+    POSTING_DATE = "posting_date"
+
+
 DimensionWord: TypeAlias = Annotated[str, Meta(min_length=1, max_length=60, pattern=NOT_BLANK)]
 
 

@@ -23,6 +23,12 @@ class JournalEntry(Entity):
         Index("uq_finance_journal_entry_position", "journal_id", "position", unique=True, postgresql_where=sql("position IS NOT NULL")),
         Index("uq_finance_journal_entry_number", "company_id", "number", unique=True, postgresql_where=sql("number IS NOT NULL")),
         Index("uq_finance_journal_entry_reversal_of_id", "reversal_of_id", unique=True, postgresql_where=sql("status <> 'draft'")),
+        Index(
+            "ix_finance_journal_entry_reversal",
+            "company_id",
+            "date",
+            postgresql_where=sql("reversal_of_id IS NOT NULL OR reversed_by_id IS NOT NULL"),
+        ),
         Index("ix_finance_journal_entry_source_id", "source_id", postgresql_where=sql("source_id IS NOT NULL")),
         CheckConstraint("(source_entity IS NULL) = (source_id IS NULL)", name="source_entity_with_its_id"),
     )
@@ -67,6 +73,7 @@ class JournalLine(Entity):
         UniqueConstraint("entry_id", "position"),
         Index("ix_finance_journal_line_account_id", "account_id", "date", "id"),
         Index("ix_finance_journal_line_party_id", "party_id", "account_id", "date", postgresql_where=sql("party_id IS NOT NULL")),
+        Index("ix_finance_journal_line_open", "account_id", "party_id", postgresql_where=sql("residual <> 0 OR residual_base <> 0")),
         CheckConstraint("debit * credit = 0", name="debit_or_credit"),
         CheckConstraint("debit + credit > 0", name="debit_or_credit_is_there"),
         CheckConstraint("(debit - credit) * amount >= 0", name="amount_on_the_same_side"),

@@ -17,6 +17,7 @@ from nexus.services.finance.invoice_terms import (
     InvoiceStatus,
     InvoiceTax,
     LineFigures,
+    TaxBox,
     TaxScope,
     TaxType,
     TermPart,
@@ -49,6 +50,7 @@ class TaxRate(Entity):
     reverse_charge: Mapped[bool] = f.bool_(default=False, help="The buyer owes it; it is posted on both sides.")
     withholding: Mapped[bool] = f.bool_(default=False, help="The buyer keeps it back and pays it for the seller.")
     members: Mapped[list[str]] = f.json(list[str], default_factory=list, example=[], help="Of a group: the codes of its taxes, in order.")
+    boxes: Mapped[list[TaxBox]] = f.json(list[TaxBox], default_factory=list, example=[], help="Where it goes in the tax return.")
     account_id: Mapped[UUID | None] = f.ref(
         "finance.account", default=None, help="Where it is posted; empty: where the company posts such taxes."
     )
@@ -90,6 +92,7 @@ class Invoice(Entity):
         ),
         Index("ix_finance_invoice_party_id", "party_id", "kind"),
         Index("uq_finance_invoice_entry_id", "entry_id", unique=True, postgresql_where=sql("entry_id IS NOT NULL")),
+        Index("ix_finance_invoice_date", "company_id", "date"),
         CheckConstraint("(status IN ('draft', 'cancelled')) = (entry_id IS NULL)", name="entry_id_once_posted"),
         CheckConstraint("total = net + tax AND payable = total - withheld", name="total_of_its_parts"),
     )

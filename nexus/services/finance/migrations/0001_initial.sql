@@ -222,6 +222,7 @@ CREATE TABLE {s}.finance_invoice (
 	CONSTRAINT fk_finance_invoice_payment_term_id FOREIGN KEY(payment_term_id) REFERENCES {s}.finance_payment_term (id)
 );
 CREATE INDEX ix_finance_invoice_credit_of_id ON {s}.finance_invoice (credit_of_id);
+CREATE INDEX ix_finance_invoice_date ON {s}.finance_invoice (company_id, date);
 CREATE INDEX ix_finance_invoice_party_id ON {s}.finance_invoice (party_id, kind);
 CREATE INDEX ix_finance_invoice_search ON {s}.finance_invoice USING gin (search);
 CREATE INDEX ix_finance_invoice_status ON {s}.finance_invoice (status);
@@ -332,6 +333,7 @@ CREATE TABLE {s}.finance_tax_rate (
 	reverse_charge BOOLEAN NOT NULL,
 	withholding BOOLEAN NOT NULL,
 	members JSONB NOT NULL,
+	boxes JSONB NOT NULL,
 	account_id UUID,
 	reverse_account_id UUID,
 	id UUID NOT NULL,
@@ -451,6 +453,7 @@ CREATE TABLE {s}.finance_journal_entry (
 	CONSTRAINT fk_finance_journal_entry_reversal_of_id FOREIGN KEY(reversal_of_id) REFERENCES {s}.finance_journal_entry (id)
 );
 CREATE INDEX ix_finance_journal_entry_journal_id ON {s}.finance_journal_entry (journal_id, date);
+CREATE INDEX ix_finance_journal_entry_reversal ON {s}.finance_journal_entry (company_id, date) WHERE reversal_of_id IS NOT NULL OR reversed_by_id IS NOT NULL;
 CREATE INDEX ix_finance_journal_entry_search ON {s}.finance_journal_entry USING gin (search);
 CREATE INDEX ix_finance_journal_entry_source_id ON {s}.finance_journal_entry (source_id) WHERE source_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_finance_journal_entry_number ON {s}.finance_journal_entry (company_id, number) WHERE number IS NOT NULL;
@@ -556,6 +559,7 @@ CREATE TABLE {s}.finance_journal_line (
 	CONSTRAINT uq_finance_journal_line_entry_id_position UNIQUE (entry_id, position)
 );
 CREATE INDEX ix_finance_journal_line_account_id ON {s}.finance_journal_line (account_id, date, id);
+CREATE INDEX ix_finance_journal_line_open ON {s}.finance_journal_line (account_id, party_id) WHERE residual <> 0 OR residual_base <> 0;
 CREATE INDEX ix_finance_journal_line_party_id ON {s}.finance_journal_line (party_id, account_id, date) WHERE party_id IS NOT NULL;
 CREATE TABLE {s}.finance_payment (
 	company_id UUID NOT NULL,
@@ -1178,4 +1182,16 @@ CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER UPDATE ON {s}.finance_invoice 
     FOR EACH ROW WHEN (NEW.status IN ('posted', 'partly_paid', 'paid', 'reversed')) EXECUTE FUNCTION {s}.finance_paid_as_allocated();
 CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER INSERT OR UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION {s}.finance_paid_as_allocated();
+
+-- What reports refuse: a question about what is not there. It is asked once, before any row is read.
+CREATE FUNCTION {s}.finance_known(company uuid, party uuid, no_company text, no_party text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM {s}.finance_company c WHERE c.id = company) THEN
+        PERFORM {s}.finance_refuse(no_company, '{"errors": [{"field": "company_id", "message": "there is no company with this id"}]}');
+    ELSIF party IS NOT NULL AND NOT EXISTS (SELECT FROM {s}.finance_journal_line l JOIN {s}.finance_account a ON a.id = l.account_id
+            WHERE l.party_id = party AND a.company_id = company) THEN
+        PERFORM {s}.finance_refuse(no_party, '{"errors": [{"field": "party_id", "message": "nothing has been posted of it in these books"}]}');
+    END IF;
+    RETURN true;
+END $$;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_allocation TO {s};

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from nexus.core import ColumnElement, Rows, Sight, and_, literal, not_, select, union_all
 from nexus.services.finance.entities import Account, AccountBalance, AccountingPeriod, JournalLine
+from nexus.services.finance.terms import AccountType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Span:
     cost_center_id: UUID | None = None
     project_id: UUID | None = None
     account_id: UUID | None = None
+    account_type: AccountType | None = None
 
     def _covers(self) -> ColumnElement[bool]:
         """The period lies in it."""
@@ -43,6 +45,9 @@ class Span:
         ]
         return and_(literal(True), *[one for one in asked if one is not None])
 
+    def _type(self) -> ColumnElement[bool]:
+        return literal(True) if self.account_type is None else Account.account_type == self.account_type
+
     def columns(self, sight: Sight, moment: str) -> list[Rows]:
         """Two selects of (account_id, moment, debit, credit); `moment` is what the rows are called."""
         label = literal(moment).label("moment")
@@ -52,6 +57,8 @@ class Span:
             .where(AccountBalance.company_id == self.company_id, self._covers(), self._of(AccountBalance))
             .where(sight(AccountBalance), sight(AccountingPeriod))
         )
+        if self.account_type is not None:
+            whole = whole.join(Account, Account.id == AccountBalance.account_id).where(self._type(), sight(Account))
         within = JournalLine.date <= self.last if self.first is None else JournalLine.date.between(self.first, self.last)
         edge = (
             select(JournalLine.account_id, label, JournalLine.debit, JournalLine.credit)
@@ -63,7 +70,9 @@ class Span:
                     JournalLine.date.between(AccountingPeriod.starts_on, AccountingPeriod.ends_on),
                 ),
             )
-            .where(Account.company_id == self.company_id, self._touches(), not_(self._covers()), within, self._of(JournalLine))
+            .where(
+                Account.company_id == self.company_id, self._touches(), not_(self._covers()), within, self._of(JournalLine), self._type()
+            )
             .where(sight(JournalLine), sight(Account), sight(AccountingPeriod))
         )
         return [whole, edge]

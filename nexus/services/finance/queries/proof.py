@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from nexus.core import Query, Rows, Sight, and_, answers, func, literal, or_, select, sql, union_all
-from nexus.services.finance.entities import Account, AccountBalance, Journal, JournalEntry, JournalHead, JournalLine, JournalSeries
+from nexus.core import Query, Rows, Sight, aliased, and_, answers, case, func, literal, or_, select, sql, union_all
+from nexus.services.finance.entities import (
+    Account,
+    AccountBalance,
+    Allocation,
+    Journal,
+    JournalEntry,
+    JournalHead,
+    JournalLine,
+    JournalSeries,
+)
 
 _ROW = sql("finance_journal_entry")
 """The whole row, as the function that says what the chain covers takes it."""
@@ -26,6 +35,7 @@ def ledger_proof(query: LedgerProof, sight: Sight) -> Rows:
         "Every entry says what its hash says": _changed(query, sight),
         "Every entry follows the one before it": _unchained(query, sight),
         "Numbers have no gaps": _gaps(query, sight),
+        "What is open is what allocations leave": _misstated(query, sight),
     }
     selects: list[Any] = []
     for at, (rule, broken) in enumerate(rules.items()):
@@ -109,4 +119,30 @@ def _gaps(query: LedgerProof, sight: Sight) -> Any:
         .where(Journal.company_id == query.company_id, sight(Journal), sight(series))
         .group_by(Journal.id, series.id)
         .having(or_(func.count(entry.id) != series.last_number, func.max(entry.sequence) != series.last_number))
+    )
+
+
+def _misstated(query: LedgerProof, sight: Sight) -> Any:
+    """Lines whose residual is not their amount less what settles them: so that what parties owe adds up to what their accounts say."""
+    entry, line, one = JournalEntry, JournalLine, Allocation
+    holds = and_(one.company_id == query.company_id, one.effective_until.is_(None), sight(one))
+    difference = aliased(JournalLine)
+    sides = union_all(
+        select(one.debit_line_id.label("line_id"), one.amount.label("settled"), one.debit_base.label("base")).where(holds),
+        select(one.credit_line_id, -one.amount, -one.credit_base).where(holds),
+        select(difference.id, difference.amount, difference.debit - difference.credit)
+        .join(one, one.fx_entry_id == difference.entry_id)
+        .where(holds, difference.residual.is_not(None), sight(difference)),
+    ).subquery("sides")
+    sums = [func.sum(sides.c[name]).label(name) for name in ("settled", "base")]
+    settled = select(sides.c.line_id, *sums).group_by(sides.c.line_id).subquery("settled")
+    mirrored = or_(entry.reversal_of_id.is_not(None), entry.reversed_by_id.is_not(None))
+    left = case((mirrored, 0), else_=line.amount - func.coalesce(settled.c.settled, 0))
+    base_left = case((mirrored, 0), else_=line.debit - line.credit - func.coalesce(settled.c.base, 0))
+    return (
+        select(entry.number.label("what"))
+        .join(line, line.entry_id == entry.id)
+        .outerjoin(settled, settled.c.line_id == line.id)
+        .where(entry.company_id == query.company_id, or_(line.residual != left, line.residual_base != base_left))
+        .where(sight(entry), sight(line))
     )

@@ -9,8 +9,7 @@ from uuid import UUID
 from nexus.core import FieldError, Invalid, Query, Rows, Sight, answers, case, exact, func, or_, select
 from nexus.services.finance.entities import Account
 from nexus.services.finance.queries.movements import Span, moved
-
-_DAY = dt.timedelta(days=1)
+from nexus.services.finance.queries.open_items import days_before
 
 
 class TrialBalance(Query, frozen=True, kw_only=True):
@@ -37,7 +36,7 @@ def trial_balance(query: TrialBalance, sight: Sight) -> Rows:
         cost_center_id=query.cost_center_id,
         project_id=query.project_id,
     )
-    rows = moved(sight, before=replace(asked, first=None, last=query.since - _DAY), during=asked)
+    rows = moved(sight, before=replace(asked, first=None, last=days_before(query.since, 1)), during=asked)
     during, none = rows.c.moment == "during", rows.c.debit * 0
     signed = rows.c.debit - rows.c.credit
     debit = func.sum(case((during, rows.c.debit), else_=none))

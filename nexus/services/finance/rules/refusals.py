@@ -239,3 +239,15 @@ class PaidStateIsDerived(Conflict):
 
     number: str
     reason: str = ""
+
+
+class UnknownCompany(Problem, status=422):
+    """There is no company with this id."""
+
+    errors: list[FieldError]
+
+
+class UnknownParty(Problem, status=422):
+    """Nothing has been posted of this party in the books of this company."""
+
+    errors: list[FieldError]

@@ -52,6 +52,7 @@ async def test_the_trial_balance_of_any_days(books: Books) -> None:
     assert (await trial(books, early, early + DAY))[SALES] == ("-100.00", "0.00", "50.00", "-150.00")
     with pytest.raises(Invalid, match="until"):
         await trial(books, early, early - DAY)
+    assert len(await trial(books, dt.date.min, dt.date.max)) == 5
 
 
 async def test_profit_and_loss_and_the_balance_sheet_agree(books: Books) -> None:
