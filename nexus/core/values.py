@@ -85,9 +85,13 @@ def among(column: Any, values: Any) -> sa.ColumnElement[bool]:
     return found
 
 
+class Exact(sa.Text):
+    """A number that is shown as text, so that no client rounds it."""
+
+
 def exact(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any]) -> sa.ColumnElement[str]:
     """An exact number as answers show it: as text, so that no client rounds it."""
-    return sa.cast(number, sa.Text())
+    return sa.cast(number, Exact())
 
 
 def median(number: sa.ColumnElement[Any] | InstrumentedAttribute[Any]) -> sa.ColumnElement[int]:

@@ -45,7 +45,7 @@ def export_statement(shape: Shape, rights: Rights, wanted: ListRequest, form: Fo
     inner = projected(shape, rights, wanted).subquery("x")
     if form == "ndjson":
         return compiled(sa.select(sa.func.row_to_json(constant("x"))).select_from(inner))
-    cells = [_cell(field, escape) for field in columns_of(shape, wanted)]
+    cells = [cell(f"x.{field.name}", field.facts.kind, escape=escape) for field in columns_of(shape, wanted)]
     return compiled(sa.select(constant(" || ',' || ".join(cells))).select_from(inner))
 
 
@@ -54,9 +54,8 @@ def header(shape: Shape, wanted: ListRequest) -> bytes:
     return ",".join(field.name for field in columns_of(shape, wanted)).encode() + b"\r\n"
 
 
-def _cell(field: Field, escape: bool) -> str:
-    """A value as a cell: nothing where it is null, in quotes where it could hold anything."""
-    value, kind = f"x.{field.name}", field.facts.kind
+def cell(value: str, kind: str, *, escape: bool) -> str:
+    """A value as a cell of CSV: nothing where it is null, in quotes where it could hold anything."""
     if kind == "instant":
         return f"coalesce(to_json({value}) #>> '{{}}', '')"
     if kind in ("json", "tags") or kind in _TEXT:

@@ -28,6 +28,7 @@ _COLUMNS = {
     "BigInteger": "int",
     "SmallInteger": "int",
     "Text": "text",
+    "Exact": "text",
     "String": "text",
 }
 """How the columns of a report are spelled; what the statement does not say the type of is any JSON."""

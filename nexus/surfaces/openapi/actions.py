@@ -11,13 +11,19 @@ from nexus.core.message import Answer, Handler
 from nexus.core.service import Service
 from nexus.surfaces.openapi import examples, problems, structs
 from nexus.surfaces.openapi.parts import Part, answer, body, parameter
-from nexus.surfaces.openapi.records import header, operation
+from nexus.surfaces.openapi.records import header, operation, query
 from nexus.surfaces.openapi.structs import paragraphs, summary
 from nexus.surfaces.permissions import rights_of
 from nexus.surfaces.rest.actions import body_type
 from nexus.surfaces.shapes import Shape, shape_of
+from nexus.surfaces.spreadsheets import MEDIA
 
 _NOBODY = rights_of(frozenset[str](), frozenset[str]())
+_FORMAT = query(
+    "format",
+    {"type": "string", "enum": list(MEDIA.values()), "default": "json"},
+    "A table as CSV or as a workbook. Without it the Accept header says.",
+)
 
 
 def add(part: Part, service: Service) -> None:
@@ -90,13 +96,19 @@ def _report(part: Part, service: Service, one: Answer) -> dict[str, Any]:
         "summary": summary(one.query.__doc__),
         "description": paragraphs(one.query.__doc__),
         "x-permission": one.needs,
-        "parameters": [*_parameters(part, service, one), parameter("If-None-Match")],
+        "parameters": [*_parameters(part, service, one), _FORMAT, parameter("If-None-Match")],
         "responses": {
-            "200": answer("The rows.", schema),
+            "200": _as_files(answer("The rows.", schema)),
             "304": {"description": "It is what the caller has."},
             **problems.of_operation("Malformed", "Invalid", own=problems.raised_by(one.select)),
         },
     }
+
+
+def _as_files(shown: dict[str, Any]) -> dict[str, Any]:
+    """An answer that is also there as the files of spreadsheets."""
+    files = {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA if media not in shown["content"]}
+    return shown | {"content": shown["content"] | files}
 
 
 def _parameters(part: Part, service: Service, one: Answer) -> list[dict[str, Any]]:
@@ -137,6 +149,7 @@ def _column(kind: Any) -> dict[str, Any]:
         "Integer": {"type": ["integer", "null"]},
         "BigInteger": {"type": ["integer", "null"]},
         "Text": {"type": ["string", "null"]},
+        "Exact": {"type": ["string", "null"]},
         "String": {"type": ["string", "null"]},
         "Enum": {"type": ["string", "null"]},
         "Numeric": {"type": ["number", "null"]},

@@ -10,12 +10,13 @@ from nexus.core.entity import Entity
 from nexus.core.problem import NotFound, Problem
 from nexus.core.service import Service
 from nexus.surfaces.calling import Host
-from nexus.surfaces.rest.actions import Action, Report
+from nexus.surfaces.rest.actions import Action
 from nexus.surfaces.rest.bulk import Bulk
 from nexus.surfaces.rest.exports import Exports
 from nexus.surfaces.rest.imports import Imports
 from nexus.surfaces.rest.message import Endpoint, Request, Response
 from nexus.surfaces.rest.records import Records
+from nexus.surfaces.rest.reports import Report
 
 __all__ = ["MethodNotAllowed", "Methods", "Request", "Response", "Rest"]
 

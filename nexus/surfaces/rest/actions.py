@@ -1,23 +1,18 @@
-"""REST of commands and queries: `POST …/{id}/{verb}`, `POST …/{verb}` and `GET …/reports/{name}`."""
+"""REST of commands: `POST …/{id}/{verb}` and `POST …/{verb}`."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 import msgspec
-import sqlalchemy as sa
 
-from nexus.core.message import Answer, Command, Handler
-from nexus.core.problem import Forbidden, Invalid
-from nexus.engines.oltp import DatabaseError
+from nexus.core.message import Command, Handler
 from nexus.surfaces.calling import Host, Outcome
 from nexus.surfaces.kept import kept
-from nexus.surfaces.refusals import problem_of
-from nexus.surfaces.rest.message import JSON, Request, Response, stored, tag_of
+from nexus.surfaces.rest.message import Request, Response, stored
 from nexus.surfaces.rest.records import record_id
 from nexus.surfaces.shapes import by_name
-from nexus.surfaces.sql import call
-from nexus.surfaces.wire import decode, field_error
+from nexus.surfaces.wire import decode
 
 
 class Action:
@@ -83,34 +78,3 @@ def body_type(handler: Handler) -> Any:
         else:
             members.append((field.name, field.type))
     return msgspec.defstruct(f"{command.__name__}Body", members, kw_only=True, forbid_unknown_fields=True, module=command.__module__)
-
-
-class Report:
-    """The endpoint of one query: its parameters are the query string, its answer is built by the database."""
-
-    def __init__(self, host: Host, answer: Answer) -> None:
-        self._host = host
-        self.answer = answer
-
-    async def __call__(self, request: Request, raw_id: str | None = None) -> Response:
-        rights = request.caller.rights
-        assert rights is not None, "a request always has rights"
-        if not rights.allow(self.answer.needs):
-            raise Forbidden(permission=self.answer.needs)
-        question = self._question(request)
-        inner = self.answer.select(question, rights).subquery("x")
-        rows = sa.func.coalesce(sa.func.json_agg(sa.literal_column("x")), sa.literal_column("'[]'::json"))
-        statement = call(sa.select(rows).select_from(inner), request.caller.values())
-        try:
-            (result,) = await self._host.oltp(request.caller.cell).run(request.caller.schema, statement, lane="slow")
-        except DatabaseError as error:
-            raise problem_of(error) or error from error
-        body = b'{"items":' + (result.rows[0][0] or b"[]") + b"}"
-        return Response(200, body, [JSON, tag_of(body)])
-
-    def _question(self, request: Request) -> Any:
-        given = request.parameters(*self.answer.query.__struct_fields__)
-        try:
-            return msgspec.convert(given, self.answer.query, strict=False)
-        except msgspec.ValidationError as error:
-            raise Invalid.of(field_error(error, self.answer.query)) from None
