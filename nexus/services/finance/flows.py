@@ -1,7 +1,7 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
-from nexus.services.finance.entities import AccountingPeriod, Allocation, Invoice, JournalEntry, Payment
+from nexus.services.finance.entities import AccountingPeriod, Allocation, Invoice, JournalEntry, Payment, WriteOff
 from nexus.services.finance.invoice_terms import InvoiceStatus
 from nexus.services.finance.payment_terms import AllocationStatus, PaymentStatus
 from nexus.services.finance.terms import EntryStatus, PeriodStatus
@@ -20,7 +20,7 @@ entry_flow = Flow(
     Move("reverse", [EntryStatus.POSTED], EntryStatus.REVERSED),
 )
 
-_BOOKED = (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID, InvoiceStatus.REVERSED)
+_BOOKED = (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID, InvoiceStatus.REVERSED, InvoiceStatus.WRITTEN_OFF)
 
 invoice_flow = Flow(
     Invoice.status,
@@ -32,9 +32,12 @@ invoice_flow = Flow(
     Move("pay_partly", _BOOKED, InvoiceStatus.PARTLY_PAID),
     Move("pay", _BOOKED, InvoiceStatus.PAID),
     Move("reverse", _BOOKED, InvoiceStatus.REVERSED),
+    Move("write_off", _BOOKED, InvoiceStatus.WRITTEN_OFF),
     Move("reopen", _BOOKED, InvoiceStatus.POSTED),
 )
 
 payment_flow = Flow(Payment.status, Move("bounce", [PaymentStatus.POSTED], PaymentStatus.BOUNCED))
 
 allocation_flow = Flow(Allocation.status, Move("undo", [AllocationStatus.MADE], AllocationStatus.UNDONE))
+
+write_off_flow = Flow(WriteOff.status, Move("undo", [AllocationStatus.MADE], AllocationStatus.UNDONE))

@@ -32,13 +32,14 @@ class InvoiceKind(enum.StrEnum):
 
 
 class InvoiceStatus(enum.StrEnum):
-    """How far an invoice is. Paid, partly paid and reversed follow from what has been allocated to it."""
+    """How far an invoice is. Paid, partly paid, reversed and written off follow from what has been allocated to it."""
 
     DRAFT = "draft"
     POSTED = "posted"
     PARTLY_PAID = "partly_paid"
     PAID = "paid"
     REVERSED = "reversed"
+    WRITTEN_OFF = "written_off"
     CANCELLED = "cancelled"
 
 

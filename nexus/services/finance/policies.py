@@ -5,6 +5,7 @@ from __future__ import annotations
 from nexus.core import role
 
 accountant = role("finance.accountant", "Accountant", "finance.*:*")
+"""Writes off as well: that is for somebody who neither invoices nor takes the money."""
 
 bookkeeper = role(
     "finance.bookkeeper",

@@ -8,6 +8,7 @@ from nexus.services.finance.api.allocations import (
     InvoicePartlyPaid,
     InvoiceReopened,
     InvoiceReversed,
+    InvoiceWrittenOff,
     NoteAllocated,
     PaymentAllocated,
     UndoAllocation,
@@ -60,6 +61,7 @@ from nexus.services.finance.api.periods import (
     RevokeLockException,
 )
 from nexus.services.finance.api.revaluations import ClosingRate, CompanyRevalued, RunRevaluation
+from nexus.services.finance.api.write_offs import UndoWriteOff, WriteOffInvoice, WriteOffUndone, WrittenOff
 
 __all__ = [
     "AllocateNote",
@@ -92,6 +94,7 @@ __all__ = [
     "InvoiceReopened",
     "InvoiceReversed",
     "InvoiceRevised",
+    "InvoiceWrittenOff",
     "LockExceptionGranted",
     "LockExceptionRevoked",
     "LockPeriod",
@@ -114,4 +117,8 @@ __all__ = [
     "RevokeLockException",
     "RunRevaluation",
     "UndoAllocation",
+    "UndoWriteOff",
+    "WriteOffInvoice",
+    "WriteOffUndone",
+    "WrittenOff",
 ]

@@ -81,6 +81,16 @@ class InvoiceReversed(Event, frozen=True, kw_only=True):
     currency: str
 
 
+class InvoiceWrittenOff(Event, frozen=True, kw_only=True):
+    """Nothing of an invoice is open any more, and some of it has been given up."""
+
+    topic = "finance.invoice.written_off"
+    invoice_id: UUID
+    number: str
+    payable: Decimal
+    currency: str
+
+
 class InvoiceReopened(Event, frozen=True, kw_only=True):
     """Nothing of an invoice is settled any more, because what had been allocated to it was undone."""
 

@@ -16,6 +16,7 @@ from nexus.services.finance.api import (
     InvoicePartlyPaid,
     InvoiceReopened,
     InvoiceReversed,
+    InvoiceWrittenOff,
     NoteAllocated,
     PaymentAllocated,
     PostEntry,
@@ -23,13 +24,14 @@ from nexus.services.finance.api import (
     UndoAllocation,
 )
 from nexus.services.finance.commands.years import today
-from nexus.services.finance.entities import AccountRole, Allocation, Invoice, JournalLine, Payment
+from nexus.services.finance.entities import AccountRole, Allocation, Invoice, JournalEntry, JournalLine, Payment, WriteOff
 from nexus.services.finance.flows import allocation_flow, invoice_flow
 from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus
 from nexus.services.finance.payment_terms import AllocationStatus, PaymentShare, PaymentStatus
 from nexus.services.finance.rules.allocating import Source, shared
 from nexus.services.finance.rules.differences import difference
 from nexus.services.finance.rules.journals import general_journal
+from nexus.services.finance.rules.refusals import EntryOfDocument
 from nexus.services.finance.terms import LedgerRole
 
 _NOTHING = Decimal(0)
@@ -53,9 +55,9 @@ async def allocate(
     payment: Payment, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], tx: Tx, date: dt.date | None = None
 ) -> PaymentAllocated:
     """Share a payment out. The database has the last word on what each line has left (invariants/payments.sql)."""
-    source = Source.of(payment, await _lines([payment.entry_id], tx))
+    source = Source.of(payment, await entry_lines([payment.entry_id], tx))
     taken = await _share(source, shares, invoices, date, tx)
-    await _settle([invoices[share.invoice_id] for share in shares], tx)
+    await settle([invoices[share.invoice_id] for share in shares], tx)
     return tx.emit(
         PaymentAllocated(
             payment_id=payment.id,
@@ -83,9 +85,9 @@ async def apply(
 ) -> NoteAllocated:
     """Share a posted note out over invoices, which are held."""
     assert note.entry_id is not None
-    source = Source.of(note, await _lines([note.entry_id], tx))
+    source = Source.of(note, await entry_lines([note.entry_id], tx))
     taken = await _share(source, shares, invoices, date, tx)
-    await _settle([note, *[invoices[share.invoice_id] for share in shares]], tx)
+    await settle([note, *[invoices[share.invoice_id] for share in shares]], tx)
     return tx.emit(
         NoteAllocated(
             note_id=note.id,
@@ -99,13 +101,13 @@ async def apply(
 
 async def same_account(invoice: Invoice, note: Invoice, tx: Tx) -> bool:
     """Whether both are owed on one account, so that they can settle each other: a company may have changed which one that is."""
-    lines = await _lines([id for id in (invoice.entry_id, note.entry_id) if id], tx)
+    lines = await entry_lines([id for id in (invoice.entry_id, note.entry_id) if id], tx)
     return {line.entry_id for line in lines} == {invoice.entry_id, note.entry_id} and len({line.account_id for line in lines}) == 1
 
 
 async def _share(source: Source, shares: Sequence[PaymentShare], invoices: Mapping[UUID, Invoice], date: dt.date | None, tx: Tx) -> Decimal:
     """Allocate what some shares take of a payment or a note, with exchange differences; how much that is."""
-    lines = await _lines([one.entry_id for one in invoices.values() if one.entry_id], tx)
+    lines = await entry_lines([one.entry_id for one in invoices.values() if one.entry_id], tx)
     made = shared(source, shares, invoices, lines)
     known = {line.id: line for line in (*[own.line for own in source.lines], *lines)}
     await _differ([one for one in made if one.debit_base != one.credit_base], known, date, tx)
@@ -144,13 +146,13 @@ async def _free_from(one: Allocation, tx: Tx) -> dt.date | None:
     return None if row["day"] is None else dt.date.fromisoformat(str(row["day"]))
 
 
-async def _lines(entries: Iterable[UUID], tx: Tx) -> list[JournalLine]:
+async def entry_lines(entries: Iterable[UUID], tx: Tx) -> list[JournalLine]:
     """The lines of some entries that can be allocated, as they are now."""
     found = list(entries)
     return await tx.list(JournalLine, among(JournalLine.entry_id, found), JournalLine.residual.is_not(None)) if found else []
 
 
-async def _settle(invoices: Sequence[Invoice], tx: Tx) -> None:
+async def settle(invoices: Sequence[Invoice], tx: Tx) -> None:
     """Bring invoices to the states that their lines say, and tell of them."""
     entries = {one.entry_id: one for one in invoices if one.entry_id}
     if not entries:
@@ -168,12 +170,14 @@ async def _settle(invoices: Sequence[Invoice], tx: Tx) -> None:
 def _go(invoice: Invoice, state: str, residual: Decimal, tx: Tx) -> None:
     assert invoice.number is not None
     id, number, currency = invoice.id, invoice.number, invoice.currency
-    told: InvoicePaid | InvoicePartlyPaid | InvoiceReopened | InvoiceReversed
+    told: InvoicePaid | InvoicePartlyPaid | InvoiceReopened | InvoiceReversed | InvoiceWrittenOff
     match InvoiceStatus(state):
         case InvoiceStatus.PAID:
             move, told = "pay", InvoicePaid(invoice_id=id, number=number, payable=invoice.payable, currency=currency)
         case InvoiceStatus.REVERSED:
             move, told = "reverse", InvoiceReversed(invoice_id=id, number=number, payable=invoice.payable, currency=currency)
+        case InvoiceStatus.WRITTEN_OFF:
+            move, told = "write_off", InvoiceWrittenOff(invoice_id=id, number=number, payable=invoice.payable, currency=currency)
         case InvoiceStatus.PARTLY_PAID:
             move, told = "pay_partly", InvoicePartlyPaid(invoice_id=id, number=number, residual=residual, currency=currency)
         case _:
@@ -187,6 +191,9 @@ async def undo_allocation(cmd: UndoAllocation, tx: Tx) -> AllocationUndone:
     known = await tx.get(Allocation, cmd.allocation_id)
     entries = {one.entry_id for one in await tx.list(JournalLine, among(JournalLine.id, {known.debit_line_id, known.credit_line_id}))}
     await tx.list(Payment, among(Payment.entry_id, entries), lock=True)  # before invoices, as everywhere
+    if given_up := await tx.find(WriteOff, among(WriteOff.entry_id, entries)):
+        entry = await tx.get(JournalEntry, given_up.entry_id)
+        raise EntryOfDocument(number=entry.number or "", document="a write-off, which is undone itself")
     if cmd.date is not None:
         await _open(cmd.date, known.company_id, tx)
     date = cmd.date or today(tx)
@@ -212,8 +219,13 @@ async def reverse_differences(undone: Sequence[Allocation], date: dt.date, tx: T
 
 async def undo_all(payment: Payment, date: dt.date, tx: Tx) -> list[Allocation]:
     """Take back from a day on all that a payment, which is held, has been allocated to; exchange differences are still to be reversed."""
-    (own, *_) = await _lines([payment.entry_id], tx)
-    mine = or_(Allocation.debit_line_id == own.id, Allocation.credit_line_id == own.id)
+    return await undo_entry(payment.entry_id, date, tx)
+
+
+async def undo_entry(entry_id: UUID, date: dt.date, tx: Tx) -> list[Allocation]:
+    """Take back from a day on all that the lines of an entry have been allocated to."""
+    own = {line.id for line in await entry_lines([entry_id], tx)}
+    mine = or_(among(Allocation.debit_line_id, own), among(Allocation.credit_line_id, own))
     made = await tx.list(Allocation, Allocation.status == AllocationStatus.MADE, mine)
     if not made:
         return []
@@ -229,5 +241,5 @@ async def _undo(ids: Sequence[UUID], entries: Iterable[UUID], date: dt.date, tx:
         allocation_flow.go(one, "undo")
         one.effective_until = date
         tx.emit(AllocationUndone(allocation_id=one.id, amount=one.amount, currency=one.currency))
-    await _settle(invoices, tx)
+    await settle(invoices, tx)
     return undone

@@ -22,7 +22,7 @@ from nexus.services.finance.terms import JournalType, LedgerRole
 _NOTES = {InvoiceKind.SALES_INVOICE: InvoiceKind.CREDIT_NOTE, InvoiceKind.PURCHASE_BILL: InvoiceKind.DEBIT_NOTE}
 
 _OPEN = (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID)
-_SETTLED = (InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID, InvoiceStatus.REVERSED)
+_SETTLED = (InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID, InvoiceStatus.REVERSED, InvoiceStatus.WRITTEN_OFF)
 
 
 @handles(PostInvoice, needs="finance.invoice:post")

@@ -8,6 +8,7 @@ from nexus.services.finance.entities.entries import JournalEntry, JournalLine
 from nexus.services.finance.entities.invoices import Invoice, PaymentTerm, TaxRate
 from nexus.services.finance.entities.payments import Payment
 from nexus.services.finance.entities.periods import AccountingPeriod, FiscalYear, LockException
+from nexus.services.finance.entities.write_offs import WriteOff
 
 __all__ = [
     "Account",
@@ -29,4 +30,5 @@ __all__ = [
     "Payment",
     "PaymentTerm",
     "TaxRate",
+    "WriteOff",
 ]

@@ -129,7 +129,8 @@ END $$;
 CREATE CONSTRAINT TRIGGER difference_goes AFTER UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.status = 'undone' AND NEW.fx_entry_id IS NOT NULL) EXECUTE FUNCTION {s}.finance_difference_goes();
 
--- How far an entry's receivables or payables are settled: the state of its invoice. What its own notes alone have settled is reversed.
+-- How far an entry's receivables or payables are settled: the state of its invoice. Settled, it is written off where anything of it was given up,
+-- reversed where its own notes alone have settled it, and otherwise paid.
 CREATE FUNCTION {s}.finance_paid_state(entry uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     settled numeric;
@@ -140,11 +141,12 @@ BEGIN
     IF settled = 0 OR residual > 0 THEN
         RETURN CASE settled WHEN 0 THEN 'posted' ELSE 'partly_paid' END;
     END IF;
-    RETURN (SELECT CASE WHEN bool_and(n.id IS NOT NULL) THEN 'reversed' ELSE 'paid' END
+    RETURN (SELECT CASE WHEN bool_or(w.id IS NOT NULL) THEN 'written_off' WHEN bool_and(n.id IS NOT NULL) THEN 'reversed' ELSE 'paid' END
         FROM {s}.finance_journal_line own
         JOIN {s}.finance_allocation a ON (a.debit_line_id = own.id OR a.credit_line_id = own.id) AND a.status = 'made'
         JOIN {s}.finance_journal_line other ON other.id = CASE own.id WHEN a.debit_line_id THEN a.credit_line_id ELSE a.debit_line_id END
         LEFT JOIN {s}.finance_invoice n ON n.entry_id = other.entry_id AND n.credit_of_id = (SELECT id FROM {s}.finance_invoice WHERE entry_id = entry)
+        LEFT JOIN {s}.finance_write_off w ON w.entry_id = other.entry_id
         WHERE own.entry_id = entry AND own.residual IS NOT NULL);
 END $$;
 
@@ -155,7 +157,7 @@ DECLARE
 BEGIN
     IF TG_TABLE_NAME = 'finance_invoice' THEN
         SELECT i.number INTO wrong FROM {s}.finance_invoice i
-            WHERE i.id = NEW.id AND i.status IN ('posted', 'partly_paid', 'paid', 'reversed') AND i.status <> {s}.finance_paid_state(i.entry_id);
+            WHERE i.id = NEW.id AND i.status IN ('posted', 'partly_paid', 'paid', 'reversed', 'written_off') AND i.status <> {s}.finance_paid_state(i.entry_id);
     ELSE
         SELECT i.number INTO wrong FROM {s}.finance_journal_line l JOIN {s}.finance_invoice i ON i.entry_id = l.entry_id
             WHERE l.id IN (NEW.debit_line_id, NEW.credit_line_id) AND i.status <> {s}.finance_paid_state(i.entry_id) LIMIT 1;
@@ -166,6 +168,49 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER UPDATE ON {s}.finance_invoice DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (NEW.status IN ('posted', 'partly_paid', 'paid', 'reversed')) EXECUTE FUNCTION {s}.finance_paid_as_allocated();
+    FOR EACH ROW WHEN (NEW.status IN ('posted', 'partly_paid', 'paid', 'reversed', 'written_off')) EXECUTE FUNCTION {s}.finance_paid_as_allocated();
 CREATE CONSTRAINT TRIGGER paid_as_allocated AFTER INSERT OR UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION {s}.finance_paid_as_allocated();
+
+-- A write-off changes once, when it is undone. At the end of each transaction its entry settles that much of its invoice, or is reversed.
+CREATE FUNCTION {s}.finance_write_off_final() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.status <> 'made' OR NEW.status <> 'undone' OR (OLD.id, OLD.company_id, OLD.invoice_id, OLD.date, OLD.amount, OLD.currency,
+            OLD.entry_id) <> (NEW.id, NEW.company_id, NEW.invoice_id, NEW.date, NEW.amount, NEW.currency, NEW.entry_id) THEN
+        PERFORM {s}.finance_refuse('WriteOffIsFinal', '{}');
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER final BEFORE UPDATE OR DELETE ON {s}.finance_write_off FOR EACH ROW EXECUTE FUNCTION {s}.finance_write_off_final();
+
+CREATE FUNCTION {s}.finance_write_off_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    w {s}.finance_write_off;
+    given_up numeric;
+BEGIN
+    SELECT * INTO w FROM {s}.finance_write_off WHERE id = NEW.id;
+    SELECT coalesce(sum(a.amount), 0) INTO given_up FROM {s}.finance_invoice i JOIN {s}.finance_journal_line owed ON owed.entry_id = i.entry_id
+        JOIN {s}.finance_allocation a ON (a.debit_line_id = owed.id OR a.credit_line_id = owed.id) AND a.status = 'made'
+        JOIN {s}.finance_journal_line own ON own.id = CASE owed.id WHEN a.debit_line_id THEN a.credit_line_id ELSE a.debit_line_id END
+            AND own.entry_id = w.entry_id
+        WHERE i.id = w.invoice_id;
+    IF given_up <> (CASE w.status WHEN 'made' THEN w.amount ELSE 0 END) OR NOT EXISTS (SELECT FROM {s}.finance_journal_entry e WHERE e.id = w.entry_id
+            AND e.date = w.date AND e.company_id = w.company_id AND e.source_entity = 'finance.write_off' AND e.source_id = w.id
+            AND e.status = CASE w.status WHEN 'made' THEN 'posted' ELSE 'reversed' END) THEN
+        PERFORM {s}.finance_refuse('WriteOffIsFinal', '{}');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER holds AFTER INSERT OR UPDATE ON {s}.finance_write_off DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {s}.finance_write_off_holds();
+
+CREATE FUNCTION {s}.finance_written_off_with_it() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {s}.finance_journal_line l JOIN {s}.finance_write_off w ON w.entry_id = l.entry_id AND w.status = 'made'
+            WHERE l.id IN (NEW.debit_line_id, NEW.credit_line_id)) THEN
+        PERFORM {s}.finance_refuse('WriteOffIsFinal', '{}');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER written_off_with_it AFTER UPDATE ON {s}.finance_allocation DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'undone') EXECUTE FUNCTION {s}.finance_written_off_with_it();

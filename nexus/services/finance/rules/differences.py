@@ -33,7 +33,7 @@ def taken_from(debit: Left, credit: Left, amount: Decimal) -> tuple[Decimal, Dec
 
     Where that differs by one unit alone, which roundings make, it is left to a side that is not settled by it.
     """
-    ours, theirs = _part(debit, amount), _part(credit, amount)
+    ours, theirs = taken(debit, amount), taken(credit, amount)
     if abs(ours - theirs) <= Decimal(1).scaleb(-SCALES[debit.line.base_currency]):
         if amount < debit.amount and theirs <= debit.base:
             ours = theirs
@@ -44,7 +44,8 @@ def taken_from(debit: Left, credit: Left, amount: Decimal) -> tuple[Decimal, Dec
     return ours, theirs
 
 
-def _part(side: Left, amount: Decimal) -> Decimal:
+def taken(side: Left, amount: Decimal) -> Decimal:
+    """What an amount of a line stands at: all that is left with the last of it, in proportion before."""
     if amount == side.amount:
         return side.base
     with exactly():

@@ -227,6 +227,12 @@ class DifferenceRemains(Conflict):
     reason: str = ""
 
 
+class WriteOffIsFinal(Conflict):
+    """A write-off is what its entry says, as long as that settles its invoice: undo it instead."""
+
+    reason: str = ""
+
+
 class StillAllocated(Conflict):
     """{number} is allocated: undo that before it is reversed."""
 

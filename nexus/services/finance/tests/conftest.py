@@ -32,6 +32,7 @@ from nexus.services.finance.entities import (
     JournalSeries,
     LockException,
     Payment,
+    WriteOff,
 )
 from nexus.services.finance.terms import EntryLine
 
@@ -58,6 +59,7 @@ KEPT: tuple[type[Entity], ...] = (
     JournalSeries,
     LockException,
     Payment,
+    WriteOff,
 )
 
 
