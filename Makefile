@@ -34,7 +34,7 @@ test: .venv/dev ## Run everything that must hold
 	@tools/system-parts
 	@tools/promtool
 	@$(BIN)/python -m tools.node_parts
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev ## Format, lint, types, contracts, own lints
 	@$(BIN)/python tools/check.py

@@ -11,11 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import LifoQueue
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 import uvloop
+from xdist.scheduler import LoadScopeScheduling
 
 from nexus.core.ids import uuid7
 from nexus.core.service import Service, installed
@@ -48,6 +50,20 @@ def pytest_configure() -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.14 on
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     installed()  # roles and operations are there when tests are collected that run once for each
+
+
+class ByFile(LoadScopeScheduling):
+    """The tests of a file run in one worker; those of a folder that share an installation of many processes do, too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "tests/journeys" if file.startswith("tests/journeys/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """How tests are shared out where several workers run them."""
+    return ByFile(config, log)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,9 @@ def test_a_data_folder_that_others_can_write(patient: Cli) -> None:
         assert told(patient, "data folder").state == "wrong"
 
 
-@pytest.mark.parametrize(("content", "about"), [(new_operator_key(), "operator key"), ("secret", "operator key file")])
+@pytest.mark.parametrize(
+    ("content", "about"), [(new_operator_key(), "operator key"), ("secret", "operator key file")], ids=["another one", "none"]
+)
 def test_a_key_that_is_not_in_force(patient: Cli, content: str, about: str) -> None:
     file = patient.data / "operator.key"
     before = file.read_text()

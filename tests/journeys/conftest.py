@@ -103,7 +103,7 @@ class Business(Nexus):
         raise AssertionError("the stream has ended")
 
 
-@pytest.fixture(scope="module", params=["in one process", "apart"])
+@pytest.fixture(scope="package", params=["in one process", "apart"])
 def nexus(request: pytest.FixtureRequest, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Business]:
     """The same tests for both."""
     with place(tmp_path_factory.mktemp("journeys")) as made:

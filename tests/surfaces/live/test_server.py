@@ -74,7 +74,7 @@ async def test_a_stream_on_which_nothing_happens_is_kept_alive(business: Busines
         ("GET", "", {}, 422, "topics: takes 1 to 50 patterns"),
         ("GET", "topics=", {}, 422, "topics[0]"),
         ("GET", "topics=nexus.crm.*.deel.won", {}, 422, "did you mean nexus.crm.*.deal.won?"),
-        ("GET", f"topics=nexus.crm.{uuid4()}.lead.created", {}, 422, "the third segment is the business"),
+        ("GET", "topics=nexus.crm.0197a3c2-5d1e-7c3a-9b0f-2f6d8e4a1c77.lead.created", {}, 422, "the third segment is the business"),
         ("GET", "topics=>&limit=1", {}, 422, "limit: is not a parameter here"),
         ("GET", "topics=>&after=1&after=2", {}, 422, "after: is given twice"),
         ("GET", "topics=>&after=yesterday", {}, 422, "after: is the id of an event"),
