@@ -160,6 +160,19 @@ class Terminal:
         self.until(prompt)
         os.write(self.ours, f"{text}\n".encode())
 
+    def interrupt(self, prompt: str) -> None:
+        """Press Ctrl-C at a prompt that waits for a key: a signal that comes just before it reads is heeded with the next key only."""
+        self.until(prompt)
+        looks = 0
+
+        def waits() -> bool:
+            nonlocal looks
+            looks = looks + 1 if "\nState:\tS" in Path(f"/proc/{self.process.pid}/status").read_text() else 0
+            return looks > 20
+
+        until(waits, "it waits for a key")
+        self.process.send_signal(signal.SIGINT)
+
     def end(self) -> int:
         """The exit code, once everything has been read."""
         deadline = time.monotonic() + PATIENCE

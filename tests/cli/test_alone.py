@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 
 import pytest
@@ -55,8 +54,7 @@ def test_interrupted_it_ends_what_it_started(own: Cli) -> None:
     with own.terminal("activate", "--name", "Asked", "--industry", "retail", "--country", "NG", "--owner-name", "Ade") as terminal:
         terminal.answer("What does it do", "")
         terminal.answer("e-mail address of Ade?", "ade@example.com")
-        terminal.until("Activate it?")  # its database runs by now
-        terminal.process.send_signal(signal.SIGINT)
+        terminal.interrupt("Activate it?")  # its database runs by now
         assert terminal.end() == 1
 
     assert stopped(own)

@@ -106,10 +106,9 @@ class Business(Nexus):
 @pytest.fixture(scope="package", params=["in one process", "apart"])
 def nexus(request: pytest.FixtureRequest, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Business]:
     """The same tests for both."""
-    with place(tmp_path_factory.mktemp("journeys")) as made:
-        business = Business(made.folder, made.port, cwd=checkout)
-        business.apart = request.param == "apart"
-        made.process = business.start("up", *(["--apart"] if business.apart else []), PYTHONPATH=str(checkout)).process
+    with place(tmp_path_factory.mktemp("journeys"), Business) as business:
+        business.cwd, business.apart = checkout, request.param == "apart"
+        business.start("up", *(["--apart"] if business.apart else []), PYTHONPATH=str(checkout))
         until(lambda: "Ctrl-C stops it" in business.said, "it says so")
         business.token = business.activate(name="Ade Bakery")
         business.since = next(value for name, value in business.follow("nexus.crm.*.lead.created") if name == "id")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from nexus.activation.control import Control
 from nexus.activation.platform import Site
@@ -28,6 +28,8 @@ from nexus.runtime.node import Node
 from tests.activation.conftest import new_database
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 60_000
+"""Milliseconds after which a test gives up; nothing is expected to take them."""
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -78,6 +80,7 @@ async def browser() -> AsyncIterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip("there is no chromium here; tools/system-parts installs it")
     async with async_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE)
         started = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield started
         await started.close()

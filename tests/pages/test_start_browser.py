@@ -50,7 +50,7 @@ async def test_a_business_is_activated_and_its_key_works(page: Page, site: Serve
     page.on("request", lambda request: asked.append(request.url))
     await page.locator("#submit").click()
 
-    await expect(page.get_by_role("heading", name=f"Browser Bakery {width} is running")).to_be_visible(timeout=60_000)
+    await expect(page.get_by_role("heading", name=f"Browser Bakery {width} is running")).to_be_visible()
     states = await page.locator("#steps li").evaluate_all("items => items.map((item) => [item.dataset.name, item.dataset.state])")
     assert states == [[step, "done"] for step in STEPS]
     times = await page.locator("#steps li .time").all_text_contents()

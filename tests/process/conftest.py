@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -73,6 +73,9 @@ def until(holds: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"it never came to be that {what}")
         time.sleep(0.02)
+
+
+N = TypeVar("N", bound="Nexus")
 
 
 @dataclass
@@ -176,12 +179,12 @@ class Nexus:
 
 
 @contextmanager
-def place(folder: Path) -> Iterator[Nexus]:
+def place(folder: Path, kind: type[N] = Nexus) -> Iterator[N]:
     """Not started yet; whatever it started is gone afterwards."""
     for one in (folder, *folder.parents):  # the server's own user must be able to enter
         if one.stat().st_uid == os.geteuid() and one.stat().st_mode & 0o005 != 0o005:
             one.chmod(one.stat().st_mode | 0o055)
-    made = Nexus(folder, free_port())
+    made = kind(folder, free_port())
     yield made
     if made.process is not None and made.process.poll() is None:
         made.stop(signal.SIGKILL)
