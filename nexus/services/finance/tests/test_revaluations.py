@@ -15,11 +15,12 @@ from nexus.core.money import exactly, quotient
 from nexus.services.finance.api import ClosePeriod, ClosingRate, CompanyRevalued, CreateFiscalYear, LockPeriod, RunRevaluation
 from nexus.services.finance.commands.revaluations import NothingToRevalue
 from nexus.services.finance.entities import AccountRole, ExchangeRate, JournalEntry, JournalLine
+from nexus.services.finance.queries.ageing import Ageing
 from nexus.services.finance.queries.proof import LedgerProof
 from nexus.services.finance.queries.statements import ProfitAndLoss
 from nexus.services.finance.queries.trial_balance import TrialBalance
 from nexus.services.finance.rules.refusals import OutsideFiscalYears, PeriodIsClosed, PeriodIsLocked, RoleNotPlayed
-from nexus.services.finance.terms import EntryLine, EntryStatus, LedgerRole, PartyType
+from nexus.services.finance.terms import EntryLine, EntryStatus, LedgerRole, PartyType, Subledger
 from nexus.services.finance.tests.conftest import BANK, OWED, OWING, SALES, Books, refused
 
 CUSTOMER, SUPPLIER = (PartyType.CUSTOMER, uuid7()), (PartyType.SUPPLIER, uuid7())
@@ -90,6 +91,18 @@ async def test_gains_and_losses_are_posted_and_taken_back_the_day_after(trading:
     lines = await trading.finance.list(JournalLine, JournalLine.entry_id == entry.id)
     assert {(line.party_id, line.residual) for line in lines if line.party_id} == {(CUSTOMER[1], Decimal(0)), (SUPPLIER[1], Decimal(0))}
     assert all(one["holds"] for one in await trading.finance.ask(LedgerProof(company_id=trading.company.id)))
+
+
+async def test_what_is_open_on_the_day_adds_up_to_the_control_accounts(trading: Books) -> None:
+    end = trading.periods[0].ends_on
+    await trading.finance.run(run(trading, end, ("USD", "1620"), ("EUR", "1600")))
+
+    for day in (end - DAY, end, end + DAY):
+        balances = await standing(trading, day)
+        for subledger, account, sign in ((Subledger.RECEIVABLES, OWED, 1), (Subledger.PAYABLES, OWING, -1)):
+            rows = await trading.finance.ask(Ageing(company_id=trading.company.id, on=day, subledger=subledger))
+            assert sum(Decimal(row["base_open"]) for row in rows) == sign * balances[account], (day, subledger)
+            assert [row["open"] for row in rows] == ["100.00" if sign == 1 else "50.00"]
 
 
 async def test_what_has_come_to_differ_since_is_posted_by_the_next_run(trading: Books) -> None:
