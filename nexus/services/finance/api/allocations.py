@@ -113,7 +113,8 @@ class AllocatePayment(Command[PaymentAllocated], frozen=True, kw_only=True):
 class AllocateNote(Command[NoteAllocated], frozen=True, kw_only=True):
     """Say which invoices of its party what is left of a credit or debit note lessens."""
 
-    note_id: UUID
+    invoice_id: UUID
+    """The note."""
     allocations: Shares
     date: dt.date | None = None
     """Of exchange differences; empty: the later day of the note and what it lessens."""

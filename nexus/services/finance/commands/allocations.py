@@ -71,10 +71,10 @@ async def allocate(
 
 @handles(AllocateNote, needs="finance.invoice:allocate")
 async def allocate_note(cmd: AllocateNote, tx: Tx) -> NoteAllocated:
-    known = await held([*cmd.allocations, PaymentShare(invoice_id=cmd.note_id)], tx)
-    note = known.get(cmd.note_id) or await tx.get(Invoice, cmd.note_id)
+    known = await held([*cmd.allocations, PaymentShare(invoice_id=cmd.invoice_id)], tx)
+    note = known.get(cmd.invoice_id) or await tx.get(Invoice, cmd.invoice_id)
     if note.kind not in (InvoiceKind.CREDIT_NOTE, InvoiceKind.DEBIT_NOTE):
-        raise Invalid.of(FieldError("note_id", "is no credit or debit note"))
+        raise Invalid.of(FieldError("invoice_id", "is no credit or debit note"))
     if note.status not in (InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID):
         raise IllegalMove(entity="Invoice", now=str(note.status), move="allocate")
     return await apply(note, cmd.allocations, known, tx, cmd.date)

@@ -41,7 +41,7 @@ async def credited(books: Books, invoice: Invoice, quantity: str | None = None) 
 
 
 def lessen(note: Invoice, *shares: Any) -> AllocateNote:
-    return AllocateNote(note_id=note.id, allocations=list(shares))
+    return AllocateNote(invoice_id=note.id, allocations=list(shares))
 
 
 async def test_credited_in_full_it_is_reversed_and_nothing_is_open(taxed: Books) -> None:
@@ -155,13 +155,13 @@ async def test_refusals_name_the_allocation_and_change_nothing(taxed: Books) -> 
     for wrong, problem, says in refusals:
         async with refused(finance, problem, says):
             await finance.run(lessen(note, share(good, "1"), wrong))
-    async with refused(finance, Invalid, "note_id: is no credit or debit note"):
+    async with refused(finance, Invalid, "invoice_id: is no credit or debit note"):
         await finance.run(lessen(good, share(done)))
     draft = await drafted(taxed, line("5"), kind=InvoiceKind.CREDIT_NOTE)
     async with refused(finance, IllegalMove, "Invoice is draft: it cannot allocate"):
         await finance.run(lessen(draft, share(good)))
     async with refused(finance, NotFound):
-        await finance.run(AllocateNote(note_id=uuid7(), allocations=[share(good)]))
+        await finance.run(AllocateNote(invoice_id=uuid7(), allocations=[share(good)]))
     await finance.run(PostInvoice(invoice_id=draft.id))
     await finance.run(lessen(draft, share(good)))
     assert await state(taxed, good) == (PARTLY, "495.00")
