@@ -83,8 +83,8 @@ def output_of(operation: Operation, part: Part, said: dict[str, Any]) -> dict[st
 
 
 def asked_of(said: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parameters of a report's query string."""
-    return [one for one in said["parameters"] if one.get("in") == "query"]
+    """The parameters of a report's query string, without the form of its answer: a tool answers rows."""
+    return [one for one in said["parameters"] if one.get("in") == "query" and one["name"] != "format"]
 
 
 def _body(said: dict[str, Any], part: Part) -> dict[str, Any]:
