@@ -10,11 +10,10 @@ from sqlalchemy import JSON, Numeric, String
 
 from nexus.core import Query, Rows, Sight, among, and_, answers, case, cast, exact, func, literal, select, sql
 from nexus.services.finance.entities import Company, Invoice, JournalLine, TaxRate
-from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus, TaxBasis
+from nexus.services.finance.invoice_terms import InvoiceKind, TaxBasis
 from nexus.services.finance.queries.open_items import asked_of
 from nexus.services.finance.queries.trial_balance import in_order
 
-_BOOKED = [InvoiceStatus.POSTED, InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID]
 _SALES = [InvoiceKind.SALES_INVOICE, InvoiceKind.CREDIT_NOTE]
 _NOTES = [InvoiceKind.CREDIT_NOTE, InvoiceKind.DEBIT_NOTE]
 
@@ -95,6 +94,6 @@ def _charged(query: TaxReport | TaxReturn, sight: Sight) -> Any:
         .add_columns(worth("base"), worth("amount"), Company.base_currency.label("base_currency"))
         .join(Company, Company.id == invoice.company_id)
         .where(invoice.company_id == query.company_id, invoice.date.between(query.since, query.until))
-        .where(among(invoice.status, _BOOKED), sight(invoice), sight(Company))
+        .where(invoice.entry_id.is_not(None), sight(invoice), sight(Company))  # in the books, whatever has settled it since
         .subquery("charged")
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from nexus.core import uuid7
 from nexus.runtime.testing import Harness
-from nexus.services.finance.api import CreditInvoice, PostInvoice
+from nexus.services.finance.api import CreditInvoice, PostInvoice, WriteOffInvoice
 from nexus.services.finance.entities import JournalLine, TaxRate
 from nexus.services.finance.invoice_terms import InvoiceKind, TaxBasis, TaxBox
 from nexus.services.finance.queries.taxes import TaxReport, TaxReturn
@@ -49,6 +49,12 @@ async def test_notes_take_away_on_their_day(taxed: Books) -> None:
     assert await reported(taxed, 0, 8) == [("sales", "VAT7.5", "100.00", "7.50")]
     assert await reported(taxed, 9, 9) == [("sales", "VAT7.5", "-100.00", "-7.50")]
     assert await reported(taxed) == [("sales", "VAT7.5", "0.00", "0.00")]
+
+
+async def test_what_is_written_off_was_sold_all_the_same(taxed: Books) -> None:
+    invoice = await posted(taxed, line("100", "VAT7.5"))
+    await taxed.finance.run(WriteOffInvoice(invoice_id=invoice.id, reason="Gone", date=taxed.day))
+    assert await reported(taxed) == [("sales", "VAT7.5", "100.00", "7.50")]
 
 
 async def test_another_currency_counts_at_what_it_was_booked(taxed: Books) -> None:
