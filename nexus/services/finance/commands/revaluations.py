@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from nexus.core import FieldError, Invalid, Problem, Tx, among, case, exact, func, handles, or_, select
+from nexus.core import Problem, Tx, among, case, exact, func, handles, or_, select
 from nexus.core.money import exactly, quotient
 from nexus.services.finance.api import CompanyRevalued, PostEntry, ReverseEntry, RunRevaluation
-from nexus.services.finance.entities import Account, AccountRole, Company, Journal, JournalLine
+from nexus.services.finance.entities import Account, AccountRole, Company, JournalLine
+from nexus.services.finance.rules.journals import general_journal
 from nexus.services.finance.rules.rates import closing
 from nexus.services.finance.rules.refusals import RoleNotPlayed
-from nexus.services.finance.terms import AccountType, EntryLine, JournalType, LedgerRole, PartyType
+from nexus.services.finance.terms import AccountType, EntryLine, LedgerRole, PartyType
 
 _DAY = dt.timedelta(days=1)
 _OWED = (AccountType.RECEIVABLE, AccountType.PAYABLE)
@@ -50,11 +51,12 @@ async def run_revaluation(cmd: RunRevaluation, tx: Tx) -> CompanyRevalued:
     if not lines:
         raise NothingToRevalue(company=company.name, on=str(cmd.on))
     gain, loss = _sum(line.debit for line in lines), _sum(line.credit for line in lines)
+    result = await _result(company, gain, loss, tx)
     posted = await tx.call(
         PostEntry(
-            journal_id=await _journal(company, tx),
+            journal_id=await general_journal(company.id, [line.account_id for line in result], tx),
             date=cmd.on,
-            lines=[*lines, *await _result(company, gain, loss, tx)],
+            lines=[*lines, *result],
             memo=f"Revaluation of foreign currencies on {cmd.on}",
             source_entity="finance.company",
             source_id=company.id,
@@ -135,11 +137,3 @@ async def _result(company: Company, gain: Decimal, loss: Decimal, tx: Tx) -> lis
     for role in wanted.keys() - roles.keys():
         raise RoleNotPlayed(role=role)
     return [EntryLine(account_id=roles[role], debit=debit, credit=credit) for role, (debit, credit) in wanted.items()]
-
-
-async def _journal(company: Company, tx: Tx) -> UUID:
-    own = (Journal.company_id == company.id, Journal.type == JournalType.GENERAL, Journal.archived_at.is_(None))
-    journal = await tx.find(Journal, *own)
-    if journal is None:
-        raise Invalid.of(FieldError("company_id", f"has no {JournalType.GENERAL} journal"))
-    return journal.id
