@@ -99,7 +99,7 @@ class Run:
         return await one_round(side, self.ground, files, seconds)
 
     def demand(self, job: Job, nexus: Rounds, naive: Rounds | None, limits: list[Limit], count: Count | None) -> None:
-        """What the issue wants of this job."""
+        """What is demanded of this job."""
         if job.of_limit and limits:
             middle = sorted(one.rate for one in limits)[len(limits) // 2]
             self.demands.append(Demand(f"{job.name}, of the limit", nexus.of("rate") / middle, job.of_limit, True))

@@ -142,7 +142,7 @@ class Posting:
         ]
 
     async def _rate(self, post: Callable[[], Awaitable[None]]) -> float:
-        """A second, of sixteen clients."""
+        """How many sixteen clients get done in a second."""
         began, done = time.perf_counter(), 0
 
         async def client() -> None:

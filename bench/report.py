@@ -18,7 +18,7 @@ out = Console(highlight=False, width=150)
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One demand of the issue: a value, what it must be, and in which direction."""
+    """One demand: a value, what it must be, and in which direction."""
 
     what: str
     value: float

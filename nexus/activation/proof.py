@@ -25,14 +25,9 @@ class _Client:
     """The owner's way in. Each line of `lines` is a request that answered as it must."""
 
     def __init__(self, work: Work, token: str) -> None:
-        self._work = work
         self._api = work.platform.api
         self._token = token
         self.lines: list[str] = []
-
-    def another(self) -> _Client:
-        """The same way in, for what is asked at the same time."""
-        return _Client(self._work, self._token)
 
     async def ask(self, method: str, path: str, body: Any = None, *, status: int, shows: str) -> Any:
         """Ask and insist on the status; `shows` says what it proves."""
@@ -74,7 +69,7 @@ async def verify(work: Work) -> dict[str, Any]:
     client = _Client(work, work.token)
     me = await client.ask("GET", "auth/reports/me", status=200, shows="logged in as the owner with the new key")
     client.insist(me["items"][0]["id"] == work.outputs["seed"]["owner_id"], "the key is the owner's")
-    selling, keeping = client.another(), client.another()
+    selling, keeping = _Client(work, work.token), _Client(work, work.token)  # asked at the same time, told one after the other
     await together(
         *[_sell(selling, again)] if _has(work, "crm") else [],
         *[_keep_books(keeping, dt.datetime.now(ZoneInfo(work.business.time_zone)).date())] if _has(work, "finance") else [],
