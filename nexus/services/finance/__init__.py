@@ -5,7 +5,7 @@ entities/      what it keeps                    companies, accounts and roles, j
 invariants/    what always holds                posting, numbers, chains, balances and locks; payments and what they settle: in the database itself
 flows.py       how it may change                entries, accounting periods, invoices, payments, allocations, write-offs
 api/           what others may use              commands and events: the only door
-commands/      rules when asked                 entries, fiscal years, closing and locking, revaluation; invoices, their posting and crediting; what settles them
+commands/      rules when asked                 entries, fiscal years, proving, closing and locking, revaluation; invoices, their posting and crediting; what settles them
 rules/         what several of them share       refusals, conversion, the calendar of a fiscal year, the chain; what an invoice comes to and how it is booked
 queries/       reports                          trial balance, general ledger, profit and loss, balance sheet, ageing, partner ledger, taxes, proof
 policies.py    who may do what                  accountant, bookkeeper, treasurer, auditor

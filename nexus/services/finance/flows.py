@@ -1,15 +1,21 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
-from nexus.services.finance.entities import AccountingPeriod, Allocation, Invoice, JournalEntry, Payment, WriteOff
+from nexus.services.finance.entities import AccountingPeriod, Allocation, FiscalYear, Invoice, JournalEntry, Payment, WriteOff
 from nexus.services.finance.invoice_terms import InvoiceStatus
 from nexus.services.finance.payment_terms import AllocationStatus, PaymentStatus
-from nexus.services.finance.terms import EntryStatus, PeriodStatus
+from nexus.services.finance.terms import EntryStatus, PeriodStatus, YearStatus
 
 period_flow = Flow(
     AccountingPeriod.status,
     Move("close", [PeriodStatus.OPEN], PeriodStatus.CLOSED),
     Move("reopen", [PeriodStatus.CLOSED], PeriodStatus.OPEN),
+)
+
+year_flow = Flow(
+    FiscalYear.status,
+    Move("close", [YearStatus.OPEN], YearStatus.CLOSED),
+    Move("reopen", [YearStatus.CLOSED], YearStatus.OPEN),
 )
 
 entry_flow = Flow(

@@ -127,6 +127,13 @@ class PeriodStatus(enum.StrEnum):
     CLOSED = "closed"
 
 
+class YearStatus(enum.StrEnum):
+    """Whether the result of a year is still being made, or has been carried to retained earnings."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 class LockScope(enum.StrEnum):
     """Which entries a lock date is about: all, those of sale or purchase journals, or those that touch tax accounts."""
 

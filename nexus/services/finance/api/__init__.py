@@ -13,6 +13,7 @@ from nexus.services.finance.api.allocations import (
     PaymentAllocated,
     UndoAllocation,
 )
+from nexus.services.finance.api.closing import CloseFiscalYear, FiscalYearClosed, FiscalYearReopened, ReopenFiscalYear
 from nexus.services.finance.api.entries import (
     DiscardEntry,
     DraftEntry,
@@ -69,6 +70,7 @@ __all__ = [
     "AllocationUndone",
     "BouncePayment",
     "CancelInvoice",
+    "CloseFiscalYear",
     "ClosePeriod",
     "ClosingRate",
     "CompanyLocked",
@@ -83,7 +85,9 @@ __all__ = [
     "EntryPosted",
     "EntryReversed",
     "EntryRevised",
+    "FiscalYearClosed",
     "FiscalYearCreated",
+    "FiscalYearReopened",
     "GrantLockException",
     "InvoiceCancelled",
     "InvoiceCreated",
@@ -110,6 +114,7 @@ __all__ = [
     "PostEntry",
     "PostInvoice",
     "RecordPayment",
+    "ReopenFiscalYear",
     "ReopenPeriod",
     "ReverseEntry",
     "ReviseEntry",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -26,6 +27,9 @@ from nexus.services.finance.flows import entry_flow
 from nexus.services.finance.rules.conversion import converted
 from nexus.services.finance.rules.posting import posting
 from nexus.services.finance.terms import EntryLine
+
+MANY: Final = 100_000
+"""More lines than any entry has."""
 
 
 @handles(DraftEntry, needs="finance.journal_entry:create")
@@ -98,7 +102,7 @@ def _may(entry: JournalEntry, move: str) -> None:
 async def reverse_entry(cmd: ReverseEntry, tx: Tx) -> EntryReversed:
     entry = await tx.get(JournalEntry, cmd.journal_entry_id, lock=True)
     _may(entry, "reverse")
-    lines = await tx.list(JournalLine, JournalLine.entry_id == entry.id, order_by=[JournalLine.position])
+    lines = await tx.list(JournalLine, JournalLine.entry_id == entry.id, order_by=[JournalLine.position], limit=MANY)
     mirror = tx.add(
         JournalEntry(
             company_id=entry.company_id,

@@ -10,7 +10,10 @@ from nexus.core import FieldError, Invalid, Problem, Tx, func, handles, select
 from nexus.services.finance.api import ClosePeriod, CreateFiscalYear, FiscalYearCreated, PeriodClosed, PeriodReopened, ReopenPeriod
 from nexus.services.finance.entities import AccountingPeriod, Company, FiscalYear
 from nexus.services.finance.flows import period_flow
+from nexus.services.finance.rules.closing import proven
+from nexus.services.finance.rules.refusals import YearIsClosed
 from nexus.services.finance.rules.years import months_later, months_of, year_around, year_name
+from nexus.services.finance.terms import YearStatus
 
 _DAY = dt.timedelta(days=1)
 _LONGEST = 18
@@ -70,6 +73,7 @@ def today(tx: Tx) -> dt.date:
 async def close_period(cmd: ClosePeriod, tx: Tx) -> PeriodClosed:
     period = await tx.get(AccountingPeriod, cmd.accounting_period_id, lock=True)
     period_flow.go(period, "close")
+    await proven(period.company_id, period.starts_on, period.ends_on, tx)  # from here on nobody posts in it
     return tx.emit(
         PeriodClosed(accounting_period_id=period.id, company_id=period.company_id, starts_on=period.starts_on, ends_on=period.ends_on)
     )
@@ -78,5 +82,8 @@ async def close_period(cmd: ClosePeriod, tx: Tx) -> PeriodClosed:
 @handles(ReopenPeriod, needs="finance.accounting_period:reopen")
 async def reopen_period(cmd: ReopenPeriod, tx: Tx) -> PeriodReopened:
     period = await tx.get(AccountingPeriod, cmd.accounting_period_id, lock=True)
+    year = await tx.get(FiscalYear, period.fiscal_year_id)
+    if year.status is YearStatus.CLOSED:
+        raise YearIsClosed(year=year.name)
     period_flow.go(period, "reopen")
     return tx.emit(PeriodReopened(accounting_period_id=period.id, company_id=period.company_id, reason=cmd.reason))

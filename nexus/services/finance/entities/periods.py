@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from nexus.core import CheckConstraint, Entity, Index, Mapped, UniqueConstraint, f, sql
-from nexus.services.finance.terms import LockScope, PeriodStatus
+from nexus.services.finance.terms import LockScope, PeriodStatus, YearStatus
 
 
 class FiscalYear(Entity):
@@ -17,6 +17,7 @@ class FiscalYear(Entity):
         UniqueConstraint("company_id", "starts_on"),
         UniqueConstraint("company_id", "name"),
         CheckConstraint("ends_on > starts_on", name="ends_on_after_its_start"),
+        CheckConstraint("closing_entry_id IS NULL OR status = 'closed'", name="closing_entry_id_once_closed"),
     )
     removal: ClassVar[Literal["archive", "delete"] | None] = None
     creatable: ClassVar[bool] = False
@@ -26,6 +27,15 @@ class FiscalYear(Entity):
     name: Mapped[str] = f.text(20, read_only=True, example="2026", help="Stands in the number of each entry.")
     starts_on: Mapped[dt.date] = f.date(read_only=True)
     ends_on: Mapped[dt.date] = f.date(read_only=True)
+    status: Mapped[YearStatus] = f.state(default=YearStatus.OPEN, index=False)
+    closing_entry_id: Mapped[UUID | None] = f.ref(
+        "finance.journal_entry",
+        default=None,
+        index=False,
+        read_only=True,
+        on_delete="NOTHING",
+        help="What carried its result to retained earnings; empty where there was none.",
+    )
 
 
 class AccountingPeriod(Entity):

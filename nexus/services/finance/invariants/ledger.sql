@@ -63,8 +63,9 @@ BEGIN
                 dimensions, memo, n)) l;
 END $$;
 
--- The first rule that lines break, with the lines that break it: {problem, lines, errors}; NULL where they keep all.
-CREATE FUNCTION {s}.finance_faults(lines jsonb, company uuid, base text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+-- The first rule that lines break, with the lines that break it: {problem, lines, errors}; NULL where they keep all. What closes a year empties
+-- accounts that take nothing else any more, and belongs to nobody.
+CREATE FUNCTION {s}.finance_faults(lines jsonb, company uuid, base text, closes boolean) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (SELECT jsonb_build_object('problem', f.problem, 'lines', string_agg(l.n::text, ', ' ORDER BY l.n), 'errors',
         jsonb_agg(jsonb_build_object('field', format('lines[%s].%s', l.n - 1, f.field), 'message', f.message) ORDER BY l.n))
@@ -72,7 +73,7 @@ BEGIN
     CROSS JOIN LATERAL (SELECT * FROM (VALUES
         (1, a.id IS NULL, 'UnknownAccount', 'account_id', 'is no account of this company'),
         (2, a.is_group, 'GroupAccount', 'account_id', format('%s %s is a group', a.code, a.name)),
-        (3, a.archived_at IS NOT NULL OR a.frozen, 'FrozenAccount', 'account_id', format('%s %s is frozen or archived', a.code, a.name)),
+        (3, (a.archived_at IS NOT NULL OR a.frozen) AND NOT closes, 'FrozenAccount', 'account_id', format('%s %s is frozen or archived', a.code, a.name)),
         (4, l.debit < 0 OR l.credit < 0 OR l.debit > 0 AND l.credit > 0, 'BothSides', 'credit', 'is one side of a line, and the debit is another'),
         (5, l.debit = 0 AND l.credit = 0, 'NeitherSide', 'debit', 'is zero, and so is the credit'),
         (6, nexus_cell.currency_scale(l.currency) IS NULL, 'Unconverted', 'currency', 'is not an ISO 4217 currency code'),
@@ -85,7 +86,7 @@ BEGIN
         (12, l.rate <= 0, 'Unconverted', 'rate', 'is not more than zero'),
         (13, (l.debit - l.credit) * l.amount < 0 OR l.currency = base AND l.amount <> l.debit - l.credit, 'Unconverted', 'amount',
             'contradicts the debit and the credit'),
-        (14, a.must_have_party AND l.party_id IS NULL, 'PartyMissing', 'party_id', format('is needed on %s %s', a.code, a.name)),
+        (14, a.must_have_party AND l.party_id IS NULL AND NOT closes, 'PartyMissing', 'party_id', format('is needed on %s %s', a.code, a.name)),
         (15, (l.party_id IS NULL) <> (l.party_type IS NULL), 'PartyMissing', 'party_type', 'goes with party_id')
         ) AS rule (at, broken, problem, field, message) WHERE broken ORDER BY at LIMIT 1) f
     GROUP BY f.at, f.problem ORDER BY f.at LIMIT 1);
@@ -129,12 +130,12 @@ END $$;
 CREATE TRIGGER a_guard BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_journal_entry FOR EACH ROW EXECUTE FUNCTION {s}.finance_entry_guard();
 
 -- Refuse lines that break a rule of their own, or do not balance: in the base currency, and in their own where they all have the same.
-CREATE FUNCTION {s}.finance_check_lines(lines jsonb, company uuid, base text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION {s}.finance_check_lines(lines jsonb, company uuid, base text, closes boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     fault jsonb;
     b record;
 BEGIN
-    fault := {s}.finance_faults(lines, company, base);
+    fault := {s}.finance_faults(lines, company, base, closes);
     IF fault IS NOT NULL THEN
         PERFORM {s}.finance_refuse(fault ->> 'problem', fault - 'problem');
     END IF;
@@ -159,6 +160,8 @@ BEGIN
     SELECT * INTO p FROM {s}.finance_accounting_period WHERE company_id = e.company_id AND starts_on <= e.date ORDER BY starts_on DESC LIMIT 1;
     IF p.id IS NULL OR p.ends_on < e.date THEN
         PERFORM {s}.finance_refuse('OutsideFiscalYears', jsonb_build_object('date', e.date::text));
+    ELSIF {s}.finance_closes(e) THEN
+        RETURN p;
     ELSIF p.status <> 'open' THEN
         PERFORM {s}.finance_refuse('PeriodIsClosed', jsonb_build_object('period', p.name, 'date', e.date::text));
     END IF;
@@ -230,7 +233,7 @@ BEGIN
     IF j.company_id <> NEW.company_id OR j.archived_at IS NOT NULL THEN
         PERFORM {s}.finance_refuse('JournalArchived', jsonb_build_object('journal', j.code));
     END IF;
-    PERFORM {s}.finance_check_lines(NEW.lines, NEW.company_id, j.base_currency);
+    PERFORM {s}.finance_check_lines(NEW.lines, NEW.company_id, j.base_currency, {s}.finance_closes(NEW));
     INSERT INTO {s}.finance_journal_line (id, entry_id, position, account_id, date, debit, credit, base_currency, currency, amount, rate, party_type,
             party_id, due_date, cost_center_id, project_id, dimensions, memo, residual, residual_base, created_by, updated_by, tags, external_refs, custom)
         SELECT gen_random_uuid(), NEW.id, l.n, l.account_id, NEW.date, l.debit, l.credit, j.base_currency, l.currency, l.amount, l.rate,

@@ -139,6 +139,8 @@ CREATE TABLE {s}.finance_fiscal_year (
 	name TEXT NOT NULL,
 	starts_on DATE NOT NULL,
 	ends_on DATE NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	closing_entry_id UUID,
 	id UUID NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	created_by UUID,
@@ -150,7 +152,9 @@ CREATE TABLE {s}.finance_fiscal_year (
 	external_refs JSONB NOT NULL,
 	custom JSONB NOT NULL,
 	CONSTRAINT pk_finance_fiscal_year PRIMARY KEY (id),
+	CONSTRAINT ck_finance_fiscal_year_closing_entry_id_once_closed CHECK (closing_entry_id IS NULL OR status = 'closed'),
 	CONSTRAINT ck_finance_fiscal_year_ends_on_after_its_start CHECK (ends_on > starts_on),
+	CONSTRAINT ck_finance_fiscal_year_status_known CHECK (status IN ('open', 'closed')),
 	CONSTRAINT fk_finance_fiscal_year_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
 	CONSTRAINT uq_finance_fiscal_year_company_id_name UNIQUE (company_id, name),
 	CONSTRAINT uq_finance_fiscal_year_company_id_starts_on UNIQUE (company_id, starts_on)
@@ -692,6 +696,56 @@ CREATE INDEX ix_finance_allocation_credit_line_id ON {s}.finance_allocation (cre
 CREATE INDEX ix_finance_allocation_debit_line_id ON {s}.finance_allocation (debit_line_id);
 CREATE INDEX ix_finance_allocation_effective_from ON {s}.finance_allocation (company_id, effective_from);
 CREATE INDEX ix_finance_allocation_effective_until ON {s}.finance_allocation (company_id, effective_until) WHERE effective_until IS NOT NULL;
+-- What always holds of closed fiscal years, whoever writes: nothing is left on their income and expenses, and nothing is posted in them any more.
+
+-- Whether an entry closes a fiscal year or takes such an entry back. It alone goes into closed time, and the rules below see to it that it is one.
+CREATE FUNCTION {s}.finance_closes(e {s}.finance_journal_entry) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN e.source_entity IS NOT DISTINCT FROM 'finance.fiscal_year' OR e.reversal_of_id IS NOT NULL
+        AND EXISTS (SELECT FROM {s}.finance_journal_entry was WHERE was.id = e.reversal_of_id AND was.source_entity = 'finance.fiscal_year');
+END $$;
+
+-- At the end of each transaction a closed year has no open period, and its income and expenses are carried to equity, for each dimension by itself.
+CREATE FUNCTION {s}.finance_year_closed(year uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    y {s}.finance_fiscal_year;
+BEGIN
+    SELECT * INTO y FROM {s}.finance_fiscal_year WHERE id = year;
+    IF y.status = 'closed' AND (EXISTS (SELECT FROM {s}.finance_accounting_period WHERE fiscal_year_id = y.id AND status <> 'closed')
+            OR EXISTS (SELECT FROM {s}.finance_account_balance b JOIN {s}.finance_accounting_period p ON p.id = b.period_id
+                JOIN {s}.finance_account a ON a.id = b.account_id WHERE p.fiscal_year_id = y.id AND a.root_type IN ('income', 'expense')
+                GROUP BY b.account_id, b.dimension_key HAVING sum(b.debit - b.credit) <> 0)) THEN
+        PERFORM {s}.finance_refuse('YearIsClosed', jsonb_build_object('year', y.name));
+    END IF;
+END $$;
+CREATE FUNCTION {s}.finance_year_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {s}.finance_year_closed(coalesce((to_jsonb(NEW) ->> 'fiscal_year_id')::uuid, NEW.id));
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER year_holds AFTER INSERT OR UPDATE ON {s}.finance_fiscal_year DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'closed') EXECUTE FUNCTION {s}.finance_year_holds();
+CREATE CONSTRAINT TRIGGER year_holds AFTER INSERT OR UPDATE ON {s}.finance_accounting_period DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status <> 'closed') EXECUTE FUNCTION {s}.finance_year_holds();
+
+-- What says that it closes a year is that year's entry, of its last day; it is taken back on that day too, and only with the year.
+CREATE FUNCTION {s}.finance_closing_entry_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    e {s}.finance_journal_entry;
+    held boolean;
+BEGIN
+    SELECT * INTO e FROM {s}.finance_journal_entry WHERE id = NEW.id;
+    held := EXISTS (SELECT FROM {s}.finance_fiscal_year y WHERE y.closing_entry_id = e.id);
+    IF e.status = 'posted' AND NOT (held AND EXISTS (SELECT FROM {s}.finance_fiscal_year y WHERE y.id = e.source_id AND y.closing_entry_id = e.id
+                AND y.company_id = e.company_id AND y.ends_on = e.date))
+            OR e.status = 'reversed' AND (held OR NOT EXISTS (SELECT FROM {s}.finance_journal_entry b WHERE b.id = e.reversed_by_id AND b.date = e.date)) THEN
+        PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', e.number, 'document', 'a fiscal year, which is closed and reopened'));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER closing_entry_holds AFTER UPDATE ON {s}.finance_journal_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.source_entity = 'finance.fiscal_year' AND NEW.status <> 'draft') EXECUTE FUNCTION {s}.finance_closing_entry_holds();
+
 -- What always holds in the ledger, whoever writes: an entry is posted whole and balanced or not at all, and nothing of it changes afterwards.
 --
 -- An entry is posted by its row becoming `posted`: the triggers below check it, write its lines, take its number and its place in the journal's
@@ -757,8 +811,9 @@ BEGIN
                 dimensions, memo, n)) l;
 END $$;
 
--- The first rule that lines break, with the lines that break it: {problem, lines, errors}; NULL where they keep all.
-CREATE FUNCTION {s}.finance_faults(lines jsonb, company uuid, base text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+-- The first rule that lines break, with the lines that break it: {problem, lines, errors}; NULL where they keep all. What closes a year empties
+-- accounts that take nothing else any more, and belongs to nobody.
+CREATE FUNCTION {s}.finance_faults(lines jsonb, company uuid, base text, closes boolean) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (SELECT jsonb_build_object('problem', f.problem, 'lines', string_agg(l.n::text, ', ' ORDER BY l.n), 'errors',
         jsonb_agg(jsonb_build_object('field', format('lines[%s].%s', l.n - 1, f.field), 'message', f.message) ORDER BY l.n))
@@ -766,7 +821,7 @@ BEGIN
     CROSS JOIN LATERAL (SELECT * FROM (VALUES
         (1, a.id IS NULL, 'UnknownAccount', 'account_id', 'is no account of this company'),
         (2, a.is_group, 'GroupAccount', 'account_id', format('%s %s is a group', a.code, a.name)),
-        (3, a.archived_at IS NOT NULL OR a.frozen, 'FrozenAccount', 'account_id', format('%s %s is frozen or archived', a.code, a.name)),
+        (3, (a.archived_at IS NOT NULL OR a.frozen) AND NOT closes, 'FrozenAccount', 'account_id', format('%s %s is frozen or archived', a.code, a.name)),
         (4, l.debit < 0 OR l.credit < 0 OR l.debit > 0 AND l.credit > 0, 'BothSides', 'credit', 'is one side of a line, and the debit is another'),
         (5, l.debit = 0 AND l.credit = 0, 'NeitherSide', 'debit', 'is zero, and so is the credit'),
         (6, nexus_cell.currency_scale(l.currency) IS NULL, 'Unconverted', 'currency', 'is not an ISO 4217 currency code'),
@@ -779,7 +834,7 @@ BEGIN
         (12, l.rate <= 0, 'Unconverted', 'rate', 'is not more than zero'),
         (13, (l.debit - l.credit) * l.amount < 0 OR l.currency = base AND l.amount <> l.debit - l.credit, 'Unconverted', 'amount',
             'contradicts the debit and the credit'),
-        (14, a.must_have_party AND l.party_id IS NULL, 'PartyMissing', 'party_id', format('is needed on %s %s', a.code, a.name)),
+        (14, a.must_have_party AND l.party_id IS NULL AND NOT closes, 'PartyMissing', 'party_id', format('is needed on %s %s', a.code, a.name)),
         (15, (l.party_id IS NULL) <> (l.party_type IS NULL), 'PartyMissing', 'party_type', 'goes with party_id')
         ) AS rule (at, broken, problem, field, message) WHERE broken ORDER BY at LIMIT 1) f
     GROUP BY f.at, f.problem ORDER BY f.at LIMIT 1);
@@ -823,12 +878,12 @@ END $$;
 CREATE TRIGGER a_guard BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_journal_entry FOR EACH ROW EXECUTE FUNCTION {s}.finance_entry_guard();
 
 -- Refuse lines that break a rule of their own, or do not balance: in the base currency, and in their own where they all have the same.
-CREATE FUNCTION {s}.finance_check_lines(lines jsonb, company uuid, base text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION {s}.finance_check_lines(lines jsonb, company uuid, base text, closes boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     fault jsonb;
     b record;
 BEGIN
-    fault := {s}.finance_faults(lines, company, base);
+    fault := {s}.finance_faults(lines, company, base, closes);
     IF fault IS NOT NULL THEN
         PERFORM {s}.finance_refuse(fault ->> 'problem', fault - 'problem');
     END IF;
@@ -853,6 +908,8 @@ BEGIN
     SELECT * INTO p FROM {s}.finance_accounting_period WHERE company_id = e.company_id AND starts_on <= e.date ORDER BY starts_on DESC LIMIT 1;
     IF p.id IS NULL OR p.ends_on < e.date THEN
         PERFORM {s}.finance_refuse('OutsideFiscalYears', jsonb_build_object('date', e.date::text));
+    ELSIF {s}.finance_closes(e) THEN
+        RETURN p;
     ELSIF p.status <> 'open' THEN
         PERFORM {s}.finance_refuse('PeriodIsClosed', jsonb_build_object('period', p.name, 'date', e.date::text));
     END IF;
@@ -924,7 +981,7 @@ BEGIN
     IF j.company_id <> NEW.company_id OR j.archived_at IS NOT NULL THEN
         PERFORM {s}.finance_refuse('JournalArchived', jsonb_build_object('journal', j.code));
     END IF;
-    PERFORM {s}.finance_check_lines(NEW.lines, NEW.company_id, j.base_currency);
+    PERFORM {s}.finance_check_lines(NEW.lines, NEW.company_id, j.base_currency, {s}.finance_closes(NEW));
     INSERT INTO {s}.finance_journal_line (id, entry_id, position, account_id, date, debit, credit, base_currency, currency, amount, rate, party_type,
             party_id, due_date, cost_center_id, project_id, dimensions, memo, residual, residual_base, created_by, updated_by, tags, external_refs, custom)
         SELECT gen_random_uuid(), NEW.id, l.n, l.account_id, NEW.date, l.debit, l.credit, j.base_currency, l.currency, l.amount, l.rate,

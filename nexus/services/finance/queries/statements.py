@@ -9,7 +9,7 @@ from uuid import UUID
 from nexus.core import ColumnElement, Query, Rows, Sight, among, answers, case, cast, exact, func, literal, null, select, union_all
 from nexus.core.entity import table_of
 from nexus.services.finance.entities import Account
-from nexus.services.finance.queries.movements import Span, moved
+from nexus.services.finance.queries.movements import Closings, Span, moved
 from nexus.services.finance.queries.trial_balance import in_order
 from nexus.services.finance.terms import RootType
 
@@ -20,7 +20,8 @@ _POSITION = (RootType.ASSET, RootType.LIABILITY, RootType.EQUITY)
 class ProfitAndLoss(Query, frozen=True, kw_only=True):
     """What a company earned and spent in a time, account by account, and what is left of it.
 
-    Income and expenses are both positive where they are what their name says. The last row, `result`, is income less expenses.
+    Income and expenses are both positive where they are what their name says. The last row, `result`, is income less expenses. That a fiscal year
+    has been closed changes nothing of it.
     """
 
     company_id: UUID
@@ -39,6 +40,7 @@ def profit_and_loss(query: ProfitAndLoss, sight: Sight) -> Rows:
         last=query.until,
         cost_center_id=query.cost_center_id,
         project_id=query.project_id,
+        closings=Closings.NONE,
     )
     return _statement(span, _RESULT, sight)
 
@@ -47,7 +49,7 @@ class BalanceSheet(Query, frozen=True, kw_only=True):
     """What a company has and owes at the end of a day, account by account.
 
     Assets, liabilities and equity are positive where they are what their name says. The last row, `result`, is what was earned and is not yet
-    carried to retained earnings: with it, assets are liabilities and equity.
+    carried to retained earnings: with it, assets are liabilities and equity. A closed year is carried from the day after its end.
     """
 
     company_id: UUID

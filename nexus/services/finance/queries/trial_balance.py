@@ -8,7 +8,7 @@ from uuid import UUID
 
 from nexus.core import FieldError, Invalid, Query, Rows, Sight, answers, case, exact, func, or_, select
 from nexus.services.finance.entities import Account
-from nexus.services.finance.queries.movements import Span, moved
+from nexus.services.finance.queries.movements import Closings, Span, moved
 from nexus.services.finance.queries.open_items import days_before
 
 
@@ -16,7 +16,7 @@ class TrialBalance(Query, frozen=True, kw_only=True):
     """What every account of a company began a time with, what moved it, and where it stood at the end, in the base currency.
 
     `opening` and `closing` are debits less credits, so credits are negative; each column adds up to nothing, debit and credit to the same.
-    Accounts on which nothing ever was are left out.
+    Accounts on which nothing ever was are left out. What closes a fiscal year is in the opening of the day after.
     """
 
     company_id: UUID
@@ -36,7 +36,8 @@ def trial_balance(query: TrialBalance, sight: Sight) -> Rows:
         cost_center_id=query.cost_center_id,
         project_id=query.project_id,
     )
-    rows = moved(sight, before=replace(asked, first=None, last=days_before(query.since, 1)), during=asked)
+    before = replace(asked, first=None, last=days_before(query.since, 1), closings=Closings.ALL)
+    rows = moved(sight, before=before, during=asked)
     during, none = rows.c.moment == "during", rows.c.debit * 0
     signed = rows.c.debit - rows.c.credit
     debit = func.sum(case((during, rows.c.debit), else_=none))

@@ -75,6 +75,13 @@ class PeriodIsClosed(Conflict):
     reason: str = ""
 
 
+class YearIsClosed(Conflict):
+    """The fiscal year {year} is closed, its result is carried forward: reopen it first."""
+
+    year: str
+    reason: str = ""
+
+
 class PeriodIsLocked(Conflict):
     """The books are locked up to {until} ({scope}), and the entry is of {date}."""
 
