@@ -7,7 +7,7 @@ import psycopg
 
 __all__ = ["install"]
 
-_SCRIPTS = {1: "cell.sql", 2: "cell_2.sql"}
+_SCRIPTS = {1: "cell.sql", 2: "cell_2.sql", 3: "cell_3.sql"}
 """What takes a cell from the version before to this one; never edited once released, only added to."""
 
 _LOCK = 0x6E65_7875_7301

@@ -21,6 +21,9 @@ from nexus.surfaces.permissions import Rights
 from nexus.surfaces.writes import NOBODY
 
 STORED: Final = Statement("SELECT request_hash = $3, status, headers, body FROM {s}.nexus_idempotency WHERE key = $1 AND actor = $2")
+KEEP: Final = Statement(
+    "INSERT INTO {s}.nexus_idempotency (key, actor, request_hash, status, headers, body) VALUES ($1, $2, $3, $4, '{}', $5)"
+)
 KEY_CONSTRAINT: Final = "pk_nexus_idempotency"
 
 

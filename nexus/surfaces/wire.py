@@ -140,7 +140,7 @@ class Wire:
             field.name: field.default() for field in shape.initial if not field.writable and field.default is not ... and field.name != "id"
         }
         self._fixed = msgspec.json.encode(fixed)[1:-1]
-        self._audited = [(field, bool(field.facts.pii or field.facts.sensitive)) for field in shape.writable]
+        self._audited = [(one.name, bool(one.facts.pii or one.facts.sensitive), one if one.exact else None) for one in shape.writable]
         self._normal: list[tuple[str, Callable[[Any, str], Any]]] = [
             (field.name, _NORMAL[field.facts.kind]) for field in shape.writable if field.facts.kind in _NORMAL
         ]
@@ -178,10 +178,10 @@ class Wire:
     def audited(self, record: Any) -> bytes:
         """What audit keeps of a checked record, as the database would write it: secrets as three stars, empty fields left out."""
         kept: dict[str, Any] = {}
-        for field, secret in self._audited:
-            value = getattr(record, field.name)
+        for name, secret, exact in self._audited:
+            value = getattr(record, name)
             if value is not None:
-                kept[field.name] = MASK if secret else _exact(field, value, record) if field.exact else value
+                kept[name] = MASK if secret else value if exact is None else _exact(exact, value, record)
         return msgspec.json.encode(kept)
 
     def row(self, record: Any) -> tuple[str, bytes]:

@@ -31,7 +31,7 @@ async def entries(shop: Shop) -> list[tuple[str, int, dict[str, object]]]:
 
 
 async def test_installing_twice_changes_nothing(owner: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
-    assert [await install(owner), await install(owner)] == [2, 2]
+    assert [await install(owner), await install(owner)] == [3, 3]
 
 
 async def test_moves_a_command_into_the_log_and_the_chain(shop: Shop) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal, cast
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from nexus.core.problem import AlreadyExists, Conflict, FieldError, Invalid, NotFound, PreconditionFailed, Problem, TooLarge
-from nexus.surfaces.bulk import MAX_ROWS
+from nexus.surfaces.bulk import MAX_ROWS, SLICE
 from nexus.surfaces.kept import kept
 from nexus.surfaces.limits import OverLimit
 from nexus.surfaces.permissions import Rights
@@ -20,12 +20,14 @@ from nexus.surfaces.shapes import Shape
 from nexus.surfaces.verdicts import Verdict, refusal, taken, unique_rules
 from nexus.surfaces.wire import Wire, decode, exact_json
 
-SLICE: Final = 500
-"""Rows read in one go before other requests get their turn."""
+BREATH: Final = 100
+"""Rows read in one go before others get their turn: requests, and the database, which writes meanwhile."""
 SHOWN_ERRORS: Final = 100
 """Errors that one answer lists; the rest are counted."""
 Mode = Literal["all", "each"]
 Verb = Literal["create", "update"]
+Take = Callable[["Batch", list["Row"]], Awaitable[None]]
+"""What is done with rows that have just been read, and with their batch as it is so far."""
 
 
 class Twice(Conflict):
@@ -48,6 +50,8 @@ class Row:
     names: tuple[str, ...] = ()
     sent: bytes = b""
     """As the statement takes it."""
+    audited: bytes = b""
+    """What audit keeps of a new one."""
 
 
 @dataclass(slots=True)
@@ -162,7 +166,9 @@ class Reader:
         items = Annotated[list[item], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
         return msgspec.defstruct(f"{self._wire.shape.entity.__name__}{name}", [("items", items), ("mode", Mode, "all")], **options)
 
-    async def read(self, body: bytes, verb: Verb, rights: Rights, country: str, progress: Progress | None = None) -> Batch:
+    async def read(
+        self, body: bytes, verb: Verb, rights: Rights, country: str, progress: Progress | None = None, take: Take | None = None
+    ) -> Batch:
         """The rows, each checked for itself. Malformed (400), TooLarge (413), Invalid (422) where there are none that could be."""
         given = decode(_BODY, body, parts=True)
         if not given.items:
@@ -170,13 +176,18 @@ class Reader:
         if len(given.items) > MAX_ROWS:
             raise TooLarge(what=f"A batch of {len(given.items):,} rows", limit=f"{MAX_ROWS:,} rows; send several")
         batch, seen = Batch(given.mode), set[str]()
-        for place, raw in enumerate(given.items):
-            if place % SLICE == SLICE - 1:
-                await (asyncio.sleep(0) if progress is None else progress(place + 1, len(given.items)))
+        for place, raw in enumerate(given.items, 1):
             batch.rows.append(row := self._row(bytes(raw), verb, rights, country))
             if verb == "update" and row.id:
                 row.problem = Twice(kind=self._wire.shape.title) if row.id in seen else row.problem
                 seen.add(row.id)
+            if place % BREATH == 0:
+                await asyncio.sleep(0)
+            last = place == len(given.items)
+            if take is not None and (last or place % SLICE == 0):
+                await take(batch, batch.rows[(place - 1) // SLICE * SLICE :])
+            if progress is not None and place % SLICE == 0 and not last:
+                await progress(place, len(given.items))
         return batch
 
     def _row(self, raw: bytes, verb: Verb, rights: Rights, country: str) -> Row:
@@ -194,6 +205,7 @@ class Reader:
             return row
         if verb == "create":
             row.id, row.sent = self._wire.row(record)
+            row.audited = self._wire.audited(record)
         else:
             row.sent = msgspec.json.encode(record)
         return row
