@@ -100,9 +100,13 @@ class Reaction:
 
     event: type[Event]
     run: Callable[[Any, Tx], Awaitable[None]]
+    host: str | None = None
+    """Of a reaction between services: whose transaction it runs in."""
 
     @property
     def service(self) -> str:
+        if self.host is not None:
+            return self.host
         return self.run.__module__.split(".")[2] if self.run.__module__.startswith("nexus.services.") else self.run.__module__
 
     @property
@@ -149,13 +153,16 @@ def handles(command: type[C], *, needs: str) -> Handles[C]:
     return Handles(command, needs)
 
 
-def on(event: type[E]) -> Callable[[Callable[[E, Tx], Awaitable[None]]], Callable[[E, Tx], Awaitable[None]]]:
-    """Run a function for each event of a kind, in a transaction of its own, delivered at least once and done once."""
+def on(event: type[E], *, host: str | None = None) -> Callable[[Callable[[E, Tx], Awaitable[None]]], Callable[[E, Tx], Awaitable[None]]]:
+    """Run a function for each event of a kind, in a transaction of its own, delivered at least once and done once.
+
+    A function of `nexus.flows` names its `host`: the service in whose process and transaction it runs, for the tenants that use that one.
+    """
 
     def register(reaction: Callable[[E, Tx], Awaitable[None]]) -> Callable[[E, Tx], Awaitable[None]]:
         if _first_parameter(reaction) is not event:
             raise TypeError(f"{reaction.__qualname__} does not take {event.__qualname__}")
-        REACTIONS.setdefault(event.topic, []).append(Reaction(event, reaction))
+        REACTIONS.setdefault(event.topic, []).append(Reaction(event, reaction, host))
         return reaction
 
     return register

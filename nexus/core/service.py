@@ -102,9 +102,18 @@ def installed() -> dict[str, Service]:
         place(name)
     for service in ordered.values():
         service.load()
+    _load_flows()
     Entity.registry.configure()
     _order_tables()
     return ordered
+
+
+def _load_flows() -> None:
+    """Import what spans services: it reacts for one of them to what another tells."""
+    import nexus.flows
+
+    for module in pkgutil.iter_modules(nexus.flows.__path__, "nexus.flows."):
+        importlib.import_module(module.name)
 
 
 def _order_tables() -> None:

@@ -138,8 +138,9 @@ class Harness:
         cause = self.caller.cause()
         envelope = msgspec.json.decode(cause.told(event), type=Envelope)
         system = dataclasses.replace(self.caller, actor=Actor(None, "system"), rights=None)
+        here = {service.name for service in self._services}
         for _ in range(times):
-            for reaction in REACTIONS.get(event.topic, []):
+            for reaction in (one for one in REACTIONS.get(event.topic, []) if one.service in here):
                 await self._process.commands.react(system, reaction, envelope)
 
     async def scheduled(self) -> builtins.list[Timer]:

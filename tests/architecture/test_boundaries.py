@@ -175,12 +175,13 @@ def test_a_broken_contract_is_found(tmp_path: Path) -> None:
         "services/loyalty/flows.py": "from nexus.services.crm.api import deals\nfrom nexus.services.crm import api\n",
         "services/loyalty/seeds.py": "import nexus.runtime\n",
         "services/crm/entities.py": "",
+        "flows/gifts.py": "from nexus.services.crm import entities\n",
         "documents.py": "",
         "services/crm/api/__init__.py": "",
         "services/crm/api/deals.py": "",
         **{
             f"{name}/__init__.py": ""
-            for name in ("surfaces", "runtime", "engines", "activation", "gateway", "cli", "links", "pricing", "countries")
+            for name in ("surfaces", "runtime", "engines", "activation", "gateway", "cli", "links", "flows", "pricing", "countries")
         },
     }.items():
         (package / path).parent.mkdir(parents=True, exist_ok=True)
@@ -198,5 +199,6 @@ def test_a_broken_contract_is_found(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "nexus.services.loyalty.commands -> nexus.services.crm.entities" in done.stdout
     assert "nexus.services.loyalty.queries -> psycopg" in done.stdout
+    assert "nexus.flows.gifts -> nexus.services.crm.entities" in done.stdout
     assert "nexus.services.loyalty.seeds -> nexus.runtime" in done.stdout
     assert "loyalty.flows" not in done.stdout

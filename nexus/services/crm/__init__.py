@@ -1,6 +1,6 @@
 """CRM: the people and companies we know, the leads that may buy, the deals they may make, and what was said and promised meanwhile.
 
-terms.py       the words of the field           enums, and the values kept inside records
+terms.py       the words of the field           enums, and the values kept inside records; those of billing in billing_terms.py
 entities/      what it keeps                    parties, leads, deals, quotes, activities, planning, clocks
 flows.py       how it may change                lead, deal, quote, activity, call, response clock
 api/           what others may use              commands and events: the only door

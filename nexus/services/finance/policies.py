@@ -13,7 +13,7 @@ bookkeeper = role(
     "finance.*:read",
     "finance.exchange_rate:*",
     "finance.cost_center:*",
-    *[f"finance.invoice:{verb}" for verb in ("create", "revise", "cancel", "post", "credit", "allocate")],
+    *[f"finance.invoice:{verb}" for verb in ("create", "revise", "cancel", "cancel_drafts", "post", "credit", "allocate")],
     *[f"finance.journal_entry:{verb}" for verb in ("create", "revise", "discard", "post", "post_draft", "reverse")],
 )
 

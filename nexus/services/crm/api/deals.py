@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from nexus.core import Command, CurrencyCode, Event, Line, Percent, Prose
+from nexus.services.crm.billing_terms import Billing
 from nexus.services.crm.terms import DealLine, DealPerson
 
 
@@ -60,6 +61,21 @@ class DealWon(Event, frozen=True, kw_only=True):
     owner_id: UUID | None = None
 
 
+class DealBillable(Event, frozen=True, kw_only=True):
+    """A won deal is to be billed to its customer."""
+
+    topic = "crm.deal.billable"
+    deal_id: UUID
+    customer_id: UUID
+    """The account, or the contact where there is no account."""
+    customer: str
+    name: str
+    amount: Decimal
+    currency: str
+    lines: list[DealLine] = []
+    """What is sold; empty: one thing, for the amount."""
+
+
 class DealLost(Event, frozen=True, kw_only=True):
     """A deal has been lost."""
 
@@ -79,6 +95,16 @@ class DealReopened(Event, frozen=True, kw_only=True):
     deal_id: UUID
     stage_id: UUID
     lead_id: UUID | None = None
+
+
+class DealBilled(Event, frozen=True, kw_only=True):
+    """A deal has been billed, or paid, or neither any more."""
+
+    topic = "crm.deal.billed"
+    deal_id: UUID
+    billing: Billing
+    document_id: UUID
+    """The invoice."""
 
 
 class DealLinesSet(Event, frozen=True, kw_only=True):
@@ -140,6 +166,15 @@ class LoseDeal(Command[DealLost], frozen=True, kw_only=True):
     reason_id: UUID
     notes: Prose | None = None
     competitor_id: UUID | None = None
+
+
+class MarkDealBilled(Command[DealBilled], frozen=True, kw_only=True):
+    """Note what has become of the document that bills a deal; of one that another has taken the place of, nothing is noted."""
+
+    deal_id: UUID
+    billing: Billing
+    document_id: UUID
+    """The invoice. A draft takes the place of the one before."""
 
 
 class ReopenDeal(Command[DealReopened], frozen=True, kw_only=True):

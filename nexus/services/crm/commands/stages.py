@@ -2,16 +2,20 @@
 
 from nexus.core import Problem, Tx, handles
 from nexus.services.crm.api import (
+    DealBillable,
+    DealBilled,
     DealLost,
     DealReopened,
     DealStageChanged,
     DealWon,
     LoseDeal,
+    MarkDealBilled,
     MoveDealStage,
     ReopenDeal,
     WinDeal,
 )
-from nexus.services.crm.entities import Competitor, Deal, DealStage, LostReason, StageChange
+from nexus.services.crm.billing_terms import Billing
+from nexus.services.crm.entities import Account, Competitor, Contact, Deal, DealStage, LostReason, StageChange
 from nexus.services.crm.rules.clocks import resume_clock, stop_clocks
 from nexus.services.crm.rules.stages import CLOSING, ClosingStage, NoStage, enter, in_use
 from nexus.services.crm.terms import DealStatus, ForecastCategory, ReasonScope, StageType
@@ -49,6 +53,7 @@ async def win_deal(cmd: WinDeal, tx: Tx) -> DealWon:
     enter(deal, await _closing_stage(deal, StageType.WON, tx), "win", tx)
     deal.forecast_category = ForecastCategory.CLOSED
     await stop_clocks(deal, tx)
+    await _to_bill(deal, tx)
     return tx.emit(
         DealWon(
             deal_id=deal.id,
@@ -60,6 +65,37 @@ async def win_deal(cmd: WinDeal, tx: Tx) -> DealWon:
             owner_id=deal.owner_id,
         )
     )
+
+
+@handles(MarkDealBilled, needs="crm.deal:mark_billed")
+async def mark_deal_billed(cmd: MarkDealBilled, tx: Tx) -> DealBilled:
+    deal = await tx.get(Deal, cmd.deal_id, lock=True)
+    told = DealBilled(deal_id=deal.id, billing=cmd.billing, document_id=cmd.document_id)
+    if cmd.document_id != deal.document_id and cmd.billing is not Billing.DRAFTED:
+        return told
+    deal.billing, deal.document_id = cmd.billing, cmd.document_id
+    return tx.emit(told)
+
+
+async def _to_bill(deal: Deal, tx: Tx) -> None:
+    """Tell that there is something to bill, where there is, and somebody to bill it to."""
+    customer: Account | Contact | None = None
+    if deal.account_id is not None:
+        customer = await tx.get(Account, deal.account_id)
+    elif deal.contact_id is not None:
+        customer = await tx.get(Contact, deal.contact_id)
+    if customer is not None and deal.amount > 0:
+        tx.emit(
+            DealBillable(
+                deal_id=deal.id,
+                customer_id=customer.id,
+                customer=customer.name,
+                name=deal.name,
+                amount=deal.amount,
+                currency=deal.currency,
+                lines=deal.lines,
+            )
+        )
 
 
 @handles(LoseDeal, needs="crm.deal:lose")

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from nexus.core import CheckConstraint, Entity, Index, Mapped, UniqueConstraint, f, sql
+from nexus.services.crm.billing_terms import Billing
 from nexus.services.crm.entities.owned import Owned, sparse
 from nexus.services.crm.terms import (
     DealLine,
@@ -92,6 +93,8 @@ class Deal(Owned):
     competitors: Mapped[list[UUID]] = f.json(list[UUID], default_factory=list, help="The ids of those who sell against us.")
     lines: Mapped[list[DealLine]] = f.json(list[DealLine], default_factory=list, read_only=True, help="What is sold; changed by set_lines.")
     lines_total: Mapped[Decimal | None] = f.money(currency="currency", default=None, read_only=True, help="What the lines add up to.")
+    billing: Mapped[Billing] = f.enum_(Billing, default=Billing.NONE, read_only=True, help="How far it has been billed and paid.")
+    document_id: Mapped[UUID | None] = f.uuid(default=None, read_only=True, help="The invoice that bills it.")
     opened_at: Mapped[dt.datetime] = f.instant(read_only=True)
     stage_entered_at: Mapped[dt.datetime] = f.instant(read_only=True)
     closed_at: Mapped[dt.datetime | None] = f.instant(default=None, read_only=True)

@@ -59,6 +59,7 @@ class InvoicePartlyPaid(Event, frozen=True, kw_only=True):
     residual: Decimal
     """What is still to be paid."""
     currency: str
+    source_id: UUID | None = None
 
 
 class InvoicePaid(Event, frozen=True, kw_only=True):
@@ -69,6 +70,7 @@ class InvoicePaid(Event, frozen=True, kw_only=True):
     number: str
     payable: Decimal
     currency: str
+    source_id: UUID | None = None
 
 
 class InvoiceReversed(Event, frozen=True, kw_only=True):
@@ -79,6 +81,7 @@ class InvoiceReversed(Event, frozen=True, kw_only=True):
     number: str
     payable: Decimal
     currency: str
+    source_id: UUID | None = None
 
 
 class InvoiceWrittenOff(Event, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ class InvoiceWrittenOff(Event, frozen=True, kw_only=True):
     number: str
     payable: Decimal
     currency: str
+    source_id: UUID | None = None
 
 
 class InvoiceReopened(Event, frozen=True, kw_only=True):
@@ -99,6 +103,7 @@ class InvoiceReopened(Event, frozen=True, kw_only=True):
     number: str
     residual: Decimal
     currency: str
+    source_id: UUID | None = None
 
 
 class AllocatePayment(Command[PaymentAllocated], frozen=True, kw_only=True):

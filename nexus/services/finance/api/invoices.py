@@ -6,8 +6,14 @@ import datetime as dt
 from decimal import Decimal
 from uuid import UUID
 
-from nexus.core import Command, CurrencyCode, Event, Line, Prose
+from nexus.core import Command, CurrencyCode, Event, Line, Problem, Prose, Value
 from nexus.services.finance.invoice_terms import CreditedLine, InvoiceKind, InvoiceLine
+
+
+class AlreadyBilled(Problem, status=409):
+    """Invoice {invoice_id} bills this already; credit or cancel it first."""
+
+    invoice_id: str
 
 
 class InvoiceCreated(Event, frozen=True, kw_only=True):
@@ -20,6 +26,7 @@ class InvoiceCreated(Event, frozen=True, kw_only=True):
     total: Decimal
     payable: Decimal
     currency: str
+    source_id: UUID | None = None
 
 
 class InvoiceRevised(Event, frozen=True, kw_only=True):
@@ -36,6 +43,7 @@ class InvoiceCancelled(Event, frozen=True, kw_only=True):
 
     topic = "finance.invoice.cancelled"
     invoice_id: UUID
+    source_id: UUID | None = None
 
 
 class InvoicePosted(Event, frozen=True, kw_only=True):
@@ -51,6 +59,7 @@ class InvoicePosted(Event, frozen=True, kw_only=True):
     currency: str
     due_on: dt.date
     journal_entry_id: UUID
+    source_id: UUID | None = None
 
 
 class InvoiceCredited(Event, frozen=True, kw_only=True):
@@ -84,6 +93,8 @@ class CreateInvoice(Command[InvoiceCreated], frozen=True, kw_only=True):
     """Empty: payable at once."""
     reference: Line | None = None
     notes: Prose | None = None
+    source_id: UUID | None = None
+    """Of an invoice to a customer: what it bills, which no other one does: a deal, a delivery."""
 
 
 class ReviseInvoice(Command[InvoiceRevised], frozen=True, kw_only=True):
@@ -105,6 +116,18 @@ class CancelInvoice(Command[InvoiceCancelled], frozen=True, kw_only=True):
     """Give up a draft. What has been posted is credited instead."""
 
     invoice_id: UUID
+
+
+class DraftsCancelled(Value, frozen=True, kw_only=True):
+    """How many drafts have been given up."""
+
+    cancelled: int
+
+
+class CancelDrafts(Command[DraftsCancelled], frozen=True, kw_only=True):
+    """Give up the drafts that bill something; what has been posted stays."""
+
+    source_id: UUID
 
 
 class PostInvoice(Command[InvoicePosted], frozen=True, kw_only=True):

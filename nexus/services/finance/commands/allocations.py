@@ -169,19 +169,28 @@ async def settle(invoices: Sequence[Invoice], tx: Tx) -> None:
 
 def _go(invoice: Invoice, state: str, residual: Decimal, tx: Tx) -> None:
     assert invoice.number is not None
-    id, number, currency = invoice.id, invoice.number, invoice.currency
+    id, number, currency, source = invoice.id, invoice.number, invoice.currency, invoice.source_id
     told: InvoicePaid | InvoicePartlyPaid | InvoiceReopened | InvoiceReversed | InvoiceWrittenOff
     match InvoiceStatus(state):
         case InvoiceStatus.PAID:
-            move, told = "pay", InvoicePaid(invoice_id=id, number=number, payable=invoice.payable, currency=currency)
+            move, told = "pay", InvoicePaid(invoice_id=id, number=number, payable=invoice.payable, currency=currency, source_id=source)
         case InvoiceStatus.REVERSED:
-            move, told = "reverse", InvoiceReversed(invoice_id=id, number=number, payable=invoice.payable, currency=currency)
+            move, told = (
+                "reverse",
+                InvoiceReversed(invoice_id=id, number=number, payable=invoice.payable, currency=currency, source_id=source),
+            )
         case InvoiceStatus.WRITTEN_OFF:
-            move, told = "write_off", InvoiceWrittenOff(invoice_id=id, number=number, payable=invoice.payable, currency=currency)
+            move, told = (
+                "write_off",
+                InvoiceWrittenOff(invoice_id=id, number=number, payable=invoice.payable, currency=currency, source_id=source),
+            )
         case InvoiceStatus.PARTLY_PAID:
-            move, told = "pay_partly", InvoicePartlyPaid(invoice_id=id, number=number, residual=residual, currency=currency)
+            move, told = (
+                "pay_partly",
+                InvoicePartlyPaid(invoice_id=id, number=number, residual=residual, currency=currency, source_id=source),
+            )
         case _:
-            move, told = "reopen", InvoiceReopened(invoice_id=id, number=number, residual=residual, currency=currency)
+            move, told = "reopen", InvoiceReopened(invoice_id=id, number=number, residual=residual, currency=currency, source_id=source)
     invoice_flow.go(invoice, move)
     tx.emit(told)
 

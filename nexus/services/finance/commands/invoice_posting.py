@@ -59,6 +59,7 @@ async def _post(invoice: Invoice, rate: Decimal | None, tx: Tx) -> InvoicePosted
             currency=invoice.currency,
             due_on=invoice.due_on,
             journal_entry_id=posted.journal_entry_id,
+            source_id=invoice.source_id,
         )
     )
 

@@ -8,8 +8,11 @@ from uuid import UUID
 
 from nexus.core import FieldError, Invalid, Problem, Tx, among, handles
 from nexus.services.finance.api import (
+    AlreadyBilled,
+    CancelDrafts,
     CancelInvoice,
     CreateInvoice,
+    DraftsCancelled,
     InvoiceCancelled,
     InvoiceCreated,
     InvoiceRevised,
@@ -50,6 +53,7 @@ async def create_invoice(cmd: CreateInvoice, tx: Tx) -> InvoiceCreated:
         payment_term_id=cmd.payment_term_id,
         reference=cmd.reference,
         notes=cmd.notes,
+        source_id=cmd.source_id,
         figures=[],
         taxes=[],
         schedule=[],
@@ -70,6 +74,7 @@ async def create_invoice(cmd: CreateInvoice, tx: Tx) -> InvoiceCreated:
             total=invoice.total,
             payable=invoice.payable,
             currency=invoice.currency,
+            source_id=invoice.source_id,
         )
     )
 
@@ -89,7 +94,16 @@ async def revise_invoice(cmd: ReviseInvoice, tx: Tx) -> InvoiceRevised:
 async def cancel_invoice(cmd: CancelInvoice, tx: Tx) -> InvoiceCancelled:
     invoice = await tx.get(Invoice, cmd.invoice_id, lock=True)
     invoice_flow.go(invoice, "cancel")
-    return tx.emit(InvoiceCancelled(invoice_id=invoice.id))
+    return tx.emit(InvoiceCancelled(invoice_id=invoice.id, source_id=invoice.source_id))
+
+
+@handles(CancelDrafts, needs="finance.invoice:cancel_drafts")
+async def cancel_drafts(cmd: CancelDrafts, tx: Tx) -> DraftsCancelled:
+    drafts = await tx.list(Invoice, Invoice.source_id == cmd.source_id, Invoice.status == InvoiceStatus.DRAFT, lock=True)
+    for invoice in drafts:
+        invoice_flow.go(invoice, "cancel")
+        tx.emit(InvoiceCancelled(invoice_id=invoice.id, source_id=invoice.source_id))
+    return DraftsCancelled(cancelled=len(drafts))
 
 
 async def _calculate(invoice: Invoice, tx: Tx) -> None:
@@ -105,6 +119,8 @@ async def _calculate(invoice: Invoice, tx: Tx) -> None:
     calculate(invoice, found, {code: rate.name for code, rate in rates.items()}, term)
     if invoice.kind is InvoiceKind.PURCHASE_BILL and invoice.reference is not None:
         await _not_there(invoice, invoice.reference, tx)
+    if invoice.source_id is not None:
+        await _unbilled(invoice, invoice.source_id, tx)
 
 
 async def _rates(company_id: UUID, lines: Iterable[InvoiceLine], tx: Tx) -> Rates:
@@ -151,3 +167,13 @@ async def _not_there(bill: Invoice, reference: str, tx: Tx) -> None:
     )
     if other is not None:
         raise DuplicateBill(reference=reference, total=str(bill.total), invoice_id=str(other.id))
+
+
+async def _unbilled(invoice: Invoice, source_id: UUID, tx: Tx) -> None:
+    """Nothing else bills what this bills. Invalid (422) where it is no invoice to a customer, AlreadyBilled (409)."""
+    if invoice.kind is not InvoiceKind.SALES_INVOICE:
+        raise Invalid.of(FieldError("source_id", "is of invoices to customers alone"))
+    alive = [Invoice.status != over for over in (InvoiceStatus.CANCELLED, InvoiceStatus.REVERSED)]
+    other = await tx.find(Invoice, Invoice.source_id == source_id, Invoice.id != invoice.id, *alive)
+    if other is not None:
+        raise AlreadyBilled(invoice_id=str(other.id))

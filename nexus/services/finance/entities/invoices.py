@@ -90,10 +90,17 @@ class Invoice(Entity):
             unique=True,
             postgresql_where=sql("kind = 'purchase_bill' AND status NOT IN ('cancelled', 'reversed') AND reference IS NOT NULL"),
         ),
+        Index(
+            "uq_finance_invoice_source_id",
+            "source_id",
+            unique=True,
+            postgresql_where=sql("source_id IS NOT NULL AND status NOT IN ('cancelled', 'reversed')"),
+        ),
         Index("ix_finance_invoice_party_id", "party_id", "kind"),
         Index("uq_finance_invoice_entry_id", "entry_id", unique=True, postgresql_where=sql("entry_id IS NOT NULL")),
         Index("ix_finance_invoice_date", "company_id", "date"),
         CheckConstraint("(status IN ('draft', 'cancelled')) = (entry_id IS NULL)", name="entry_id_once_posted"),
+        CheckConstraint("source_id IS NULL OR kind = 'sales_invoice'", name="source_id_of_sales_invoices"),
         CheckConstraint("total = net + tax AND payable = total - withheld", name="total_of_its_parts"),
     )
     removal: ClassVar[Literal["archive", "delete"] | None] = None
@@ -133,4 +140,5 @@ class Invoice(Entity):
         "finance.journal_entry", default=None, index=False, read_only=True, on_delete="NOTHING", help="Its entry in the books."
     )
     posted_at: Mapped[dt.datetime | None] = f.instant(default=None, read_only=True)
+    source_id: Mapped[UUID | None] = f.uuid(default=None, read_only=True, help="What it bills, which no other invoice does.")
     notes: Mapped[str | None] = f.long_text(default=None, read_only=True)

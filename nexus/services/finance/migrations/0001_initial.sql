@@ -187,6 +187,7 @@ CREATE TABLE {s}.finance_invoice (
 	credited JSONB NOT NULL,
 	entry_id UUID,
 	posted_at TIMESTAMP WITH TIME ZONE,
+	source_id UUID,
 	notes TEXT,
 	id UUID NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -214,6 +215,7 @@ CREATE TABLE {s}.finance_invoice (
 	CONSTRAINT ck_finance_invoice_payable_scale CHECK (payable = round(payable, nexus_cell.currency_scale(currency))),
 	CONSTRAINT ck_finance_invoice_payable_size CHECK (abs(payable) < 1e20),
 	CONSTRAINT ck_finance_invoice_rounding_known CHECK (rounding IN ('round_per_line', 'round_globally')),
+	CONSTRAINT ck_finance_invoice_source_id_of_sales_invoices CHECK (source_id IS NULL OR kind = 'sales_invoice'),
 	CONSTRAINT ck_finance_invoice_status_known CHECK (status IN ('draft', 'posted', 'partly_paid', 'paid', 'reversed', 'written_off', 'cancelled')),
 	CONSTRAINT ck_finance_invoice_tax_scale CHECK (tax = round(tax, nexus_cell.currency_scale(currency))),
 	CONSTRAINT ck_finance_invoice_tax_size CHECK (abs(tax) < 1e20),
@@ -233,6 +235,7 @@ CREATE INDEX ix_finance_invoice_status ON {s}.finance_invoice (status);
 CREATE UNIQUE INDEX uq_finance_invoice_entry_id ON {s}.finance_invoice (entry_id) WHERE entry_id IS NOT NULL;
 CREATE UNIQUE INDEX uq_finance_invoice_number ON {s}.finance_invoice (company_id, number) WHERE number IS NOT NULL;
 CREATE UNIQUE INDEX uq_finance_invoice_reference ON {s}.finance_invoice (company_id, party_id, reference, total) WHERE kind = 'purchase_bill' AND status NOT IN ('cancelled', 'reversed') AND reference IS NOT NULL;
+CREATE UNIQUE INDEX uq_finance_invoice_source_id ON {s}.finance_invoice (source_id) WHERE source_id IS NOT NULL AND status NOT IN ('cancelled', 'reversed');
 CREATE TABLE {s}.finance_lock_exception (
 	company_id UUID NOT NULL,
 	user_id UUID NOT NULL,
