@@ -93,7 +93,7 @@ async def test_what_is_refused_is_refused_in_every_format(books: Books) -> None:
     assert (answer.status, answer.json()["errors"][0]["field"]) == (422, "format")
 
 
-@pytest.mark.parametrize("report", ["trial-balance", "profit-and-loss", "tax-report", "tax-return"])
+@pytest.mark.parametrize("report", ["trial-balance", "profit-and-loss", "cash-flow", "tax-report", "tax-return"])
 async def test_every_report_of_a_time_is_there(books: Books, report: str) -> None:
     await books.post(books.line(CASH, "7"), books.line(CAPITAL, "-7"))
     where = f"{report}?company_id={books.company.id}&since={books.day}&until={books.day}"

@@ -7,7 +7,7 @@ flows.py       how it may change                entries, accounting periods, inv
 api/           what others may use              commands and events: the only door
 commands/      rules when asked                 entries, fiscal years, proving, closing and locking, revaluation; invoices, their posting and crediting; what settles them
 rules/         what several of them share       refusals, conversion, the calendar of a fiscal year, the chain; what an invoice comes to and how it is booked
-queries/       reports                          trial balance, general ledger, profit and loss, balance sheet, ageing, partner ledger, taxes, proof
+queries/       reports                          trial balance, general ledger, profit and loss, balance sheet, cash flow, ageing, partner ledger, taxes, proof
 policies.py    who may do what                  accountant, bookkeeper, treasurer, auditor
 seeds.py       what a preset plants             a company with its chart, roles, journals, taxes, terms and this fiscal year
 """

@@ -52,6 +52,14 @@ class AccountType(enum.StrEnum):
     OTHER = "other"
 
 
+class CashFlowSection(enum.StrEnum):
+    """A part of the statement of cash flows."""
+
+    OPERATING = "operating"
+    INVESTING = "investing"
+    FINANCING = "financing"
+
+
 class LedgerRole(enum.StrEnum):
     """What rules look an account up by: where they post what no line, tax or journal has an account of its own for."""
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from nexus.core import CheckConstraint, Entity, Index, Mapped, f, sql
-from nexus.services.finance.terms import AccountType, JournalType, LedgerRole, RootType
+from nexus.services.finance.terms import AccountType, CashFlowSection, JournalType, LedgerRole, RootType
 
 _LIVE = "archived_at IS NULL"
 
@@ -22,6 +22,9 @@ class Account(Entity):
     name: Mapped[str] = f.text(200, search=True, example="Trade receivables")
     root_type: Mapped[RootType] = f.enum_(RootType, once=True)
     account_type: Mapped[AccountType] = f.enum_(AccountType, default=AccountType.OTHER)
+    cash_flow: Mapped[CashFlowSection | None] = f.enum_(
+        CashFlowSection, default=None, help="Where the statement of cash flows shows what moves it; empty: where its type belongs."
+    )
     currency: Mapped[str | None] = f.currency(default=None, once=True, help="The only currency it takes; empty: any.")
     parent_id: Mapped[UUID | None] = f.ref("finance.account", default=None, help="The group that it is part of.")
     is_group: Mapped[bool] = f.bool_(default=False, once=True, help="Holds other accounts and takes no postings.")
