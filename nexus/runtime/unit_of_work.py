@@ -254,8 +254,8 @@ class UnitOfWork(Tx):
     def _tell_new(self, kind: type[Entity], entity: Entity, last: bool) -> dict[str, Any]:
         """Tell of a new object, and take note of what it is where it may still change; its values by name."""
         records = records_of(kind)
-        entity.created_at = entity.updated_at = self.now
-        entity.created_by = entity.updated_by = self.actor.id
+        me = self.actor.id
+        vars(entity).update(created_at=self.now, updated_at=self.now, created_by=me, updated_by=me)  # nobody watches the object any more
         values = records.values(entity)
         if not last:
             self._known[kind, entity.id] = (entity, records.remember(entity))

@@ -41,6 +41,7 @@ class Records:
             f" SELECT {', '.join(stored(field, 'i') for field in fields)}, $2::uuid, $2::uuid, i.archived_at"
             f" FROM json_to_recordset($1::json) AS i({', '.join(record_type(field) for field in fields)}, archived_at timestamptz)"
         )
+        self._ungiven = {name: getattr(field.column.default, "arg", None) for name, field in shape.fields.items()}
         self._delete = Statement(f"DELETE FROM {table} WHERE id = $1")
 
     @functools.cached_property
@@ -62,8 +63,9 @@ class Records:
             values[name] = getattr(source, name)
 
     def values(self, entity: Entity) -> dict[str, Any]:
-        """Every column of an object, by name; those only the database knows yet are left out."""
-        return {name: getattr(entity, name, None) for name in self.shape.fields}
+        """Every column of an object, by name; what only the database knows yet is None."""
+        # an object keeps what it was given; to ask it for what it was not takes ten times as long, and comes to the same
+        return {**self._ungiven, **{name: value for name, value in vars(entity).items() if name in self._ungiven}}
 
     def remember(self, entity: Entity) -> Remembered:
         """What an object is now, to be compared with what it is later."""
