@@ -33,6 +33,7 @@ run: .venv/run ## Start NEXUS on embedded engines and say where to go
 test: .venv/dev ## Run everything that must hold
 	@tools/system-parts
 	@tools/promtool
+	@tools/invoice-rules
 	@$(BIN)/python -m tools.node_parts
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --no-loadscope-reorder $(ARGS)
 

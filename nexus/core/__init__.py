@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, aliased
 
 from nexus.core import fields as f
+from nexus.core.document import File, Form, documents
 from nexus.core.entity import Entity
 from nexus.core.flow import Flow, IllegalMove, Move
 from nexus.core.ids import uuid7
@@ -63,8 +64,10 @@ __all__ = [
     "Entity",
     "Event",
     "FieldError",
+    "File",
     "Flow",
     "Forbidden",
+    "Form",
     "IllegalMove",
     "Index",
     "Instant",
@@ -97,6 +100,7 @@ __all__ = [
     "day_start",
     "days",
     "delete",
+    "documents",
     "exact",
     "exists",
     "extract",

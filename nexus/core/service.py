@@ -11,13 +11,14 @@ from typing import Any, cast
 
 from sqlalchemy import Table
 
+from nexus.core.document import DOCUMENTS, Document
 from nexus.core.entity import Entity
 from nexus.core.fields import Facts
 from nexus.core.flow import FLOWS, Flow
 from nexus.core.message import ANSWERS, HANDLERS, REACTIONS, Answer, Handler, Reaction
 from nexus.core.policy import ROLES, Role
 
-_PARTS = ("entities", "flows", "api", "policies", "commands", "reactions", "queries", "console", "seeds")
+_PARTS = ("entities", "flows", "api", "policies", "commands", "reactions", "queries", "documents", "console", "seeds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ class Service:
 
     def answers(self) -> list[Answer]:
         return sorted((answer for answer in ANSWERS.values() if answer.needs.split(".")[0] == self.name), key=lambda answer: answer.name)
+
+    def documents(self) -> list[Document]:
+        mine = [one for one in DOCUMENTS if one.entity.service() == self.name]
+        return sorted(mine, key=lambda one: (one.entity.entity_name(), one.name))
 
     def roles(self) -> list[Role]:
         return [one for one in ROLES.values() if one.name.split(".")[0] == self.name]

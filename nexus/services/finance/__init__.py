@@ -8,6 +8,7 @@ api/           what others may use              commands and events: the only do
 commands/      rules when asked                 entries, fiscal years, proving, closing and locking, revaluation; invoices, their posting and crediting; what settles them
 rules/         what several of them share       refusals, conversion, the calendar of a fiscal year, the chain; what an invoice comes to and how it is booked
 queries/       reports                          trial balance, general ledger, profit and loss, balance sheet, cash flow, ageing, partner ledger, taxes, proof
+documents/     what is given out               the invoice as its customer gets it
 policies.py    who may do what                  accountant, bookkeeper, treasurer, auditor
 seeds.py       what a preset plants             a company with its chart, roles, journals, taxes, terms and this fiscal year
 """

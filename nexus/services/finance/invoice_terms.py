@@ -51,6 +51,18 @@ class TaxType(enum.StrEnum):
     GROUP = "group"
 
 
+class TaxCategory(enum.StrEnum):
+    """Why a tax is charged or not, as the law of e-invoices tells apart (EN 16931)."""
+
+    STANDARD = "standard"
+    ZERO = "zero"
+    EXEMPT = "exempt"
+    REVERSE_CHARGE = "reverse_charge"
+    INTRA_COMMUNITY = "intra_community"
+    EXPORT = "export"
+    OUTSIDE_SCOPE = "outside_scope"
+
+
 class TaxScope(enum.StrEnum):
     """On which documents a tax is charged."""
 
@@ -123,6 +135,8 @@ class InvoiceTax(Value, frozen=True, kw_only=True):
     withholding: bool
     base: Decimal
     amount: Decimal
+    category: TaxCategory | None = None
+    exemption: str | None = None
 
 
 class DuePart(Value, frozen=True, kw_only=True):

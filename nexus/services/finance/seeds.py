@@ -98,6 +98,7 @@ def _taxes(company: Company, books: Chart, accounts: dict[str, UUID], tx: Tx) ->
                 price_included=one.price_included,
                 reverse_charge=one.reverse_charge,
                 withholding=one.withholding,
+                category=one.category,
                 members=list(one.members),
                 boxes=[TaxBox(box=part.tag, basis=TaxBasis(part.basis), percent=part.percent) for part in one.invoice if part.tag],
                 account_id=accounts[charged] if charged else None,

@@ -8,6 +8,7 @@ records.py      operations on records
 many.py         operations on many records at once
 files.py        imports and exports
 actions.py      commands and reports
+documents.py    files that records are given out as
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from nexus.core.service import Service
-from nexus.surfaces.openapi import actions, files, many, problems, records
+from nexus.surfaces.openapi import actions, documents, files, many, problems, records
 from nexus.surfaces.openapi.parts import Part
 from nexus.surfaces.openapi.structs import paragraphs
 
@@ -48,6 +49,7 @@ def service_part(service: Service) -> Part:
     many.add(part, service)
     files.add(part, service)
     actions.add(part, service)
+    documents.add(part, service)
     return part
 
 

@@ -12,6 +12,7 @@ from nexus.core.service import Service
 from nexus.surfaces.calling import Host
 from nexus.surfaces.rest.actions import Action
 from nexus.surfaces.rest.bulk import Bulk
+from nexus.surfaces.rest.documents import Papers
 from nexus.surfaces.rest.exports import Exports
 from nexus.surfaces.rest.imports import Imports
 from nexus.surfaces.rest.message import Endpoint, Request, Response
@@ -42,6 +43,7 @@ class Collection:
     create: Action | None = None
     on_all: dict[str, Action] = field(default_factory=dict[str, Action])
     on_one: dict[str, Action] = field(default_factory=dict[str, Action])
+    papers: dict[str, Papers] = field(default_factory=dict[str, Papers])
 
 
 def _collection(host: Host, entity: type[Entity], derived: bool) -> Collection:
@@ -76,6 +78,8 @@ class Rest:
                 collection.on_one[handler.verb] = action
             else:
                 collection.on_all[handler.verb] = action
+        for document in service.documents():
+            by_entity[document.entity.entity_name()].papers[document.name] = Papers(self._host, document)
         for answer in service.answers():
             self.reports[service.name, answer.name] = Report(self._host, answer)
 
@@ -161,4 +165,5 @@ class Rest:
             return {"POST": partial(action, raw_id=id)}
         if verb == "restore" and collection.records.entity.removal == "archive":
             return {"POST": partial(collection.records.restore, raw_id=id)}
-        return {}
+        papers = collection.papers.get(verb)
+        return {"GET": partial(papers, raw_id=id)} if papers else {}

@@ -84,6 +84,8 @@ class CreateInvoice(Command[InvoiceCreated], frozen=True, kw_only=True):
     party_name: Line
     date: dt.date | None = None
     """Empty: today."""
+    delivered_on: dt.date | None = None
+    """Empty: on its date."""
     currency: CurrencyCode | None = None
     """Empty: that of the company's books."""
     lines: list[InvoiceLine]
@@ -104,6 +106,7 @@ class ReviseInvoice(Command[InvoiceRevised], frozen=True, kw_only=True):
     party_id: UUID | None = None
     party_name: Line | None = None
     date: dt.date | None = None
+    delivered_on: dt.date | None = None
     lines: list[InvoiceLine] | None = None
     discount_percent: Decimal | None = None
     discount_amount: Decimal | None = None

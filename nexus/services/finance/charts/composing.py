@@ -161,6 +161,7 @@ class _Work:
             transition_account=self.number(row.waits, row.key) if row.waits else None,
             reverse_charge=row.reverse,
             withholding=row.withheld,
+            category=row.category,
             members=row.members,
             invoice=self._parts(row, row.lines),
             refund=self._parts(row, refund),

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from nexus.documents import Key, Name, Part, Sentence
 from nexus.services.finance.charts.schema import Discount, Instalment, Number, Series, Tag
+from nexus.services.finance.invoice_terms import TaxCategory
 from nexus.services.finance.terms import AccountType, JournalType, RootType
 
 
@@ -52,6 +53,8 @@ class TaxRow(Part, frozen=True, kw_only=True):
     """The role of the account where it waits until it is paid: due on payment."""
     reverse: bool = False
     withheld: bool = False
+    category: TaxCategory | None = None
+    """Why it is not charged, of those whose rate is 0 for another reason than that the law says 0."""
     members: tuple[Key, ...] = ()
     base: Tag | tuple[Tag, ...] = ()
     """The boxes of the return that its base goes into."""

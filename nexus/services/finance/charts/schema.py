@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from nexus.documents import Key, Name, Part
+from nexus.services.finance.invoice_terms import TaxCategory
 from nexus.services.finance.terms import AccountType, JournalType, RootType
 
 Number = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z.\-]{0,19}$")]
@@ -70,6 +71,8 @@ class ChartTax(Part, frozen=True, kw_only=True):
     """Where it waits until it is paid; only with `on_payment`."""
     reverse_charge: bool = False
     withholding: bool = False
+    category: TaxCategory | None = None
+    """Why it is charged or not; None: as its rate says."""
     members: tuple[Key, ...] = ()
     """Of a group: the taxes that are charged together, in order."""
     invoice: tuple[Repartition, ...] = ()

@@ -15,6 +15,7 @@ from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus
 from nexus.services.finance.payment_terms import PaymentShare
 from nexus.services.finance.rules.booking import Ledger, booked
 from nexus.services.finance.rules.invoicing import calculate
+from nexus.services.finance.rules.issuing import issued
 from nexus.services.finance.rules.notes import parted, taken_back, wanted
 from nexus.services.finance.rules.rates import worth
 from nexus.services.finance.terms import JournalType, LedgerRole
@@ -36,6 +37,7 @@ async def _post(invoice: Invoice, rate: Decimal | None, tx: Tx) -> InvoicePosted
     if not invoice_flow.allows(invoice, "post"):
         raise IllegalMove(entity="Invoice", now=str(invoice.status), move="post")
     journal_id, ledger = await _books(invoice, rate, tx)
+    invoice.issued = await issued(invoice, tx)
     posted = await tx.call(
         PostEntry(
             journal_id=journal_id,
@@ -100,6 +102,7 @@ async def credit_invoice(cmd: CreditInvoice, tx: Tx) -> InvoiceCredited:
         company_id=invoice.company_id,
         kind=_NOTES[invoice.kind],
         date=cmd.date or today(tx),
+        delivered_on=invoice.delivered_on,
         party_id=invoice.party_id,
         party_name=invoice.party_name,
         currency=invoice.currency,
@@ -119,7 +122,7 @@ async def credit_invoice(cmd: CreditInvoice, tx: Tx) -> InvoiceCredited:
         withheld=figures.withheld,
         payable=figures.payable,
     )
-    calculate(note, figures, {one.code: one.name for one in invoice.taxes}, None)
+    calculate(note, figures, {one.code: one for one in invoice.taxes}, None)
     tx.add(note)
     posted = await _post(note, await _booked_at(invoice, tx), tx)
     if invoice.status in _OPEN and await same_account(invoice, note, tx):

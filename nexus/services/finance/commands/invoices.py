@@ -43,6 +43,7 @@ async def create_invoice(cmd: CreateInvoice, tx: Tx) -> InvoiceCreated:
         company_id=company.id,
         kind=cmd.kind,
         date=cmd.date or today(tx),
+        delivered_on=cmd.delivered_on,
         party_id=cmd.party_id,
         party_name=cmd.party_name,
         currency=cmd.currency or company.base_currency,
@@ -66,16 +67,18 @@ async def create_invoice(cmd: CreateInvoice, tx: Tx) -> InvoiceCreated:
     )
     await _calculate(invoice, tx)
     tx.add(invoice)
-    return tx.emit(
-        InvoiceCreated(
-            invoice_id=invoice.id,
-            kind=invoice.kind,
-            party_id=invoice.party_id,
-            total=invoice.total,
-            payable=invoice.payable,
-            currency=invoice.currency,
-            source_id=invoice.source_id,
-        )
+    return tx.emit(_created(invoice))
+
+
+def _created(invoice: Invoice) -> InvoiceCreated:
+    return InvoiceCreated(
+        invoice_id=invoice.id,
+        kind=invoice.kind,
+        party_id=invoice.party_id,
+        total=invoice.total,
+        payable=invoice.payable,
+        currency=invoice.currency,
+        source_id=invoice.source_id,
     )
 
 
@@ -116,7 +119,7 @@ async def _calculate(invoice: Invoice, tx: Tx) -> None:
     )
     term = None if invoice.payment_term_id is None else await _term(invoice.payment_term_id, tx)
     await _places(invoice, tx)
-    calculate(invoice, found, {code: rate.name for code, rate in rates.items()}, term)
+    calculate(invoice, found, rates, term)
     if invoice.kind is InvoiceKind.PURCHASE_BILL and invoice.reference is not None:
         await _not_there(invoice, invoice.reference, tx)
     if invoice.source_id is not None:

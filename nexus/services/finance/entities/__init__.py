@@ -6,6 +6,7 @@ from nexus.services.finance.entities.balances import AccountBalance, JournalHead
 from nexus.services.finance.entities.companies import Company
 from nexus.services.finance.entities.entries import JournalEntry, JournalLine
 from nexus.services.finance.entities.invoices import Invoice, PaymentTerm, TaxRate
+from nexus.services.finance.entities.parties import BillingProfile, Letterhead
 from nexus.services.finance.entities.payments import Payment
 from nexus.services.finance.entities.periods import AccountingPeriod, FiscalYear, LockException
 from nexus.services.finance.entities.write_offs import WriteOff
@@ -16,6 +17,7 @@ __all__ = [
     "AccountRole",
     "AccountingPeriod",
     "Allocation",
+    "BillingProfile",
     "Company",
     "CostCenter",
     "ExchangeRate",
@@ -26,6 +28,7 @@ __all__ = [
     "JournalHead",
     "JournalLine",
     "JournalSeries",
+    "Letterhead",
     "LockException",
     "Payment",
     "PaymentTerm",

@@ -18,10 +18,12 @@ from nexus.services.finance.invoice_terms import (
     InvoiceTax,
     LineFigures,
     TaxBox,
+    TaxCategory,
     TaxScope,
     TaxType,
     TermPart,
 )
+from nexus.services.finance.issue_terms import Issued
 
 _LIVE = "archived_at IS NULL"
 
@@ -34,6 +36,7 @@ class TaxRate(Entity):
         CheckConstraint("NOT (withholding AND reverse_charge)", name="withholding_or_reverse_charge"),
         CheckConstraint("NOT (price_included AND (withholding OR reverse_charge))", name="price_included_where_the_seller_charges_it"),
         CheckConstraint("NOT (compound AND type = 'fixed')", name="compound_in_percent_alone"),
+        CheckConstraint("category IN ('standard') OR category IS NULL OR rate = 0 OR reverse_charge", name="category_of_its_rate"),
         CheckConstraint("(type = 'group') = (members <> '[]')", name="members_of_groups_alone"),
     )
 
@@ -49,6 +52,10 @@ class TaxRate(Entity):
     compound: Mapped[bool] = f.bool_(default=False, help="Its base contains the taxes before it.")
     reverse_charge: Mapped[bool] = f.bool_(default=False, help="The buyer owes it; it is posted on both sides.")
     withholding: Mapped[bool] = f.bool_(default=False, help="The buyer keeps it back and pays it for the seller.")
+    category: Mapped[TaxCategory | None] = f.enum_(
+        TaxCategory, default=None, help="Why it is charged or not; empty: reverse charge, standard, or zero where its rate is 0."
+    )
+    exemption: Mapped[str | None] = f.text(200, default=None, help="Why it is not charged, in the words of invoices; empty: its name.")
     members: Mapped[list[str]] = f.json(list[str], default_factory=list, example=[], help="Of a group: the codes of its taxes, in order.")
     boxes: Mapped[list[TaxBox]] = f.json(list[TaxBox], default_factory=list, example=[], help="Where it goes in the tax return.")
     account_id: Mapped[UUID | None] = f.ref(
@@ -113,6 +120,7 @@ class Invoice(Entity):
     number: Mapped[str | None] = f.text(40, default=None, read_only=True, search=True, help="Given when it is posted, without gaps.")
     reference: Mapped[str | None] = f.text(80, default=None, read_only=True, search=True, help="The other side's number for it.")
     date: Mapped[dt.date] = f.date(read_only=True)
+    delivered_on: Mapped[dt.date | None] = f.date(default=None, read_only=True, help="When it was delivered; empty: on its date.")
     party_id: Mapped[UUID] = f.uuid(read_only=True, help="The customer or supplier.")
     party_name: Mapped[str] = f.text(200, read_only=True, search=True, pii="name", help="As it stands on the invoice.")
     currency: Mapped[str] = f.currency(read_only=True)
@@ -142,3 +150,6 @@ class Invoice(Entity):
     posted_at: Mapped[dt.datetime | None] = f.instant(default=None, read_only=True)
     source_id: Mapped[UUID | None] = f.uuid(default=None, read_only=True, help="What it bills, which no other invoice does.")
     notes: Mapped[str | None] = f.long_text(default=None, read_only=True)
+    issued: Mapped[Issued | None] = f.json(
+        Issued, default=None, read_only=True, pii="contact", help="Who sells to whom, as its documents say; kept when it is posted."
+    )

@@ -1,11 +1,53 @@
 -- Version 1 of finance: written by `make migration SERVICE=finance` from its declarations, never by hand.
 -- expand
+CREATE TABLE {s}.finance_billing_profile (
+	party_id UUID NOT NULL,
+	legal_name TEXT,
+	street TEXT,
+	city TEXT,
+	region TEXT,
+	postal_code TEXT,
+	country TEXT,
+	vat_id TEXT,
+	tax_id TEXT,
+	registration_number TEXT,
+	email TEXT,
+	language TEXT,
+	electronic_address TEXT,
+	electronic_scheme TEXT,
+	buyer_reference TEXT,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[legal_name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_billing_profile PRIMARY KEY (id),
+	CONSTRAINT ck_finance_billing_profile_electronic_address_with_its_scheme CHECK ((electronic_address IS NULL) = (electronic_scheme IS NULL))
+);
+CREATE INDEX ix_finance_billing_profile_search ON {s}.finance_billing_profile USING gin (search);
+CREATE UNIQUE INDEX uq_finance_billing_profile_party ON {s}.finance_billing_profile (party_id) WHERE archived_at IS NULL;
 CREATE TABLE {s}.finance_company (
 	key TEXT,
 	name TEXT NOT NULL,
 	country TEXT NOT NULL,
 	base_currency VARCHAR(3) NOT NULL,
 	tax_id TEXT,
+	vat_id TEXT,
+	registration_number TEXT,
+	street TEXT,
+	city TEXT,
+	region TEXT,
+	postal_code TEXT,
+	email TEXT,
+	phone TEXT,
+	electronic_address TEXT,
+	electronic_scheme TEXT,
 	fiscal_year_month BIGINT NOT NULL,
 	fiscal_year_day BIGINT NOT NULL,
 	tax_rounding VARCHAR(40) NOT NULL,
@@ -26,6 +68,7 @@ CREATE TABLE {s}.finance_company (
 	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
 	CONSTRAINT pk_finance_company PRIMARY KEY (id),
 	CONSTRAINT ck_finance_company_base_currency_iso4217 CHECK (num_nulls(base_currency, nexus_cell.currency_scale(base_currency)) <> 1),
+	CONSTRAINT ck_finance_company_electronic_address_with_its_scheme CHECK ((electronic_address IS NULL) = (electronic_scheme IS NULL)),
 	CONSTRAINT ck_finance_company_tax_rounding_known CHECK (tax_rounding IN ('round_per_line', 'round_globally'))
 );
 CREATE INDEX ix_finance_company_search ON {s}.finance_company USING gin (search);
@@ -168,6 +211,7 @@ CREATE TABLE {s}.finance_invoice (
 	number TEXT,
 	reference TEXT,
 	date DATE NOT NULL,
+	delivered_on DATE,
 	party_id UUID NOT NULL,
 	party_name TEXT NOT NULL,
 	currency VARCHAR(3) NOT NULL,
@@ -191,6 +235,7 @@ CREATE TABLE {s}.finance_invoice (
 	posted_at TIMESTAMP WITH TIME ZONE,
 	source_id UUID,
 	notes TEXT,
+	issued JSONB,
 	id UUID NOT NULL,
 	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
 	created_by UUID,
@@ -238,6 +283,26 @@ CREATE UNIQUE INDEX uq_finance_invoice_entry_id ON {s}.finance_invoice (entry_id
 CREATE UNIQUE INDEX uq_finance_invoice_number ON {s}.finance_invoice (company_id, number) WHERE number IS NOT NULL;
 CREATE UNIQUE INDEX uq_finance_invoice_reference ON {s}.finance_invoice (company_id, party_id, reference, total) WHERE kind = 'purchase_bill' AND status NOT IN ('cancelled', 'reversed') AND reference IS NOT NULL;
 CREATE UNIQUE INDEX uq_finance_invoice_source_id ON {s}.finance_invoice (source_id) WHERE source_id IS NOT NULL AND status NOT IN ('cancelled', 'reversed');
+CREATE TABLE {s}.finance_letterhead (
+	company_id UUID NOT NULL,
+	language TEXT,
+	color TEXT NOT NULL,
+	tagline TEXT,
+	footer TEXT,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_letterhead PRIMARY KEY (id),
+	CONSTRAINT fk_finance_letterhead_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE INDEX ix_finance_letterhead_company_id ON {s}.finance_letterhead (company_id);
 CREATE TABLE {s}.finance_lock_exception (
 	company_id UUID NOT NULL,
 	user_id UUID NOT NULL,
@@ -341,6 +406,8 @@ CREATE TABLE {s}.finance_tax_rate (
 	compound BOOLEAN NOT NULL,
 	reverse_charge BOOLEAN NOT NULL,
 	withholding BOOLEAN NOT NULL,
+	category VARCHAR(40),
+	exemption TEXT,
 	members JSONB NOT NULL,
 	boxes JSONB NOT NULL,
 	account_id UUID,
@@ -357,6 +424,8 @@ CREATE TABLE {s}.finance_tax_rate (
 	custom JSONB NOT NULL,
 	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
 	CONSTRAINT pk_finance_tax_rate PRIMARY KEY (id),
+	CONSTRAINT ck_finance_tax_rate_category_known CHECK (category IN ('standard', 'zero', 'exempt', 'reverse_charge', 'intra_community', 'export', 'outside_scope')),
+	CONSTRAINT ck_finance_tax_rate_category_of_its_rate CHECK (category IN ('standard') OR category IS NULL OR rate = 0 OR reverse_charge),
 	CONSTRAINT ck_finance_tax_rate_compound_in_percent_alone CHECK (NOT (compound AND type = 'fixed')),
 	CONSTRAINT ck_finance_tax_rate_members_of_groups_alone CHECK ((type = 'group') = (members <> '[]')),
 	CONSTRAINT ck_finance_tax_rate_price_included_where_the_seller_charges_it CHECK (NOT (price_included AND (withholding OR reverse_charge))),
@@ -1333,4 +1402,4 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation TO {s};
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation TO {s};

@@ -113,12 +113,12 @@ def line_figures(found: Priced) -> list[LineFigures]:
     ]
 
 
-def tax_figures(found: Priced, names: Mapping[str, str]) -> list[InvoiceTax]:
+def tax_figures(found: Priced, rates: Mapping[str, TaxRate | InvoiceTax]) -> list[InvoiceTax]:
     """What is kept of each tax."""
     return [
         InvoiceTax(
             code=one.tax.code,
-            name=names[one.tax.code],
+            name=rates[one.tax.code].name,
             kind=one.tax.kind,
             rate=one.tax.rate,
             included=one.tax.included,
@@ -127,6 +127,8 @@ def tax_figures(found: Priced, names: Mapping[str, str]) -> list[InvoiceTax]:
             withholding=one.tax.withholding,
             base=one.base,
             amount=one.amount,
+            category=rates[one.tax.code].category,
+            exemption=rates[one.tax.code].exemption,
         )
         for one in found.taxes
     ]
@@ -142,9 +144,9 @@ def due_parts(found: Priced, term: PaymentTerm | None, date: dt.date) -> list[Du
         return [DuePart(due_on=one.date, amount=one.amount) for one in schedule(found.payable, found.currency, parts, date)]
 
 
-def calculate(invoice: Invoice, found: Priced, names: Mapping[str, str], term: PaymentTerm | None) -> None:
-    """Write the figures of its lines into a draft; `names` are those of its taxes by their codes."""
-    invoice.figures, invoice.taxes = line_figures(found), tax_figures(found, names)
+def calculate(invoice: Invoice, found: Priced, rates: Mapping[str, TaxRate | InvoiceTax], term: PaymentTerm | None) -> None:
+    """Write the figures of its lines into a draft; `rates` are its taxes by their codes."""
+    invoice.figures, invoice.taxes = line_figures(found), tax_figures(found, rates)
     invoice.net, invoice.tax, invoice.total = found.net, found.tax, found.total
     invoice.withheld, invoice.payable = found.withheld, found.payable
     invoice.schedule = due_parts(found, term, invoice.date)
