@@ -1,9 +1,10 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
-from nexus.services.finance.entities import AccountingPeriod, Allocation, FiscalYear, Invoice, JournalEntry, Payment, WriteOff
+from nexus.services.finance.entities import AccountingPeriod, Allocation, FiscalYear, Invoice, JournalEntry, Payment, Subscription, WriteOff
 from nexus.services.finance.invoice_terms import InvoiceStatus
 from nexus.services.finance.payment_terms import AllocationStatus, PaymentStatus
+from nexus.services.finance.subscription_terms import SubscriptionStatus
 from nexus.services.finance.terms import EntryStatus, PeriodStatus, YearStatus
 
 period_flow = Flow(
@@ -47,3 +48,9 @@ payment_flow = Flow(Payment.status, Move("bounce", [PaymentStatus.POSTED], Payme
 allocation_flow = Flow(Allocation.status, Move("undo", [AllocationStatus.MADE], AllocationStatus.UNDONE))
 
 write_off_flow = Flow(WriteOff.status, Move("undo", [AllocationStatus.MADE], AllocationStatus.UNDONE))
+
+subscription_flow = Flow(
+    Subscription.status,
+    Move("revise", [SubscriptionStatus.ACTIVE], SubscriptionStatus.ACTIVE),
+    Move("end", [SubscriptionStatus.ACTIVE], SubscriptionStatus.ENDED),
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nexus.core import role
 
 accountant = role("finance.accountant", "Accountant", "finance.*:*")
-"""Writes off as well: that is for somebody who neither invoices nor takes the money."""
+"""Writes off and exceeds credit limits as well: that is for somebody who neither invoices nor takes the money."""
 
 bookkeeper = role(
     "finance.bookkeeper",
@@ -14,6 +14,9 @@ bookkeeper = role(
     "finance.exchange_rate:*",
     "finance.cost_center:*",
     *[f"finance.invoice:{verb}" for verb in ("create", "revise", "cancel", "cancel_drafts", "post", "credit", "allocate")],
+    *[f"finance.company:{verb}" for verb in ("dun", "run_subscriptions")],
+    *[f"finance.subscription:{verb}" for verb in ("create", "revise", "end")],
+    "finance.dunning_block:*",
     *[f"finance.journal_entry:{verb}" for verb in ("create", "revise", "discard", "post", "post_draft", "reverse")],
 )
 

@@ -14,6 +14,7 @@ from nexus.services.finance.api.allocations import (
     UndoAllocation,
 )
 from nexus.services.finance.api.closing import CloseFiscalYear, FiscalYearClosed, FiscalYearReopened, ReopenFiscalYear
+from nexus.services.finance.api.dunning import CompanyDunned, DunningIssued, IssueDunning
 from nexus.services.finance.api.entries import (
     DiscardEntry,
     DraftEntry,
@@ -65,6 +66,18 @@ from nexus.services.finance.api.periods import (
     RevokeLockException,
 )
 from nexus.services.finance.api.revaluations import ClosingRate, CompanyRevalued, RunRevaluation
+from nexus.services.finance.api.subscriptions import (
+    CreateSubscription,
+    EndSubscription,
+    ReviseSubscription,
+    RunSubscriptions,
+    SubscriptionCreated,
+    SubscriptionEnded,
+    SubscriptionFailure,
+    SubscriptionInvoiced,
+    SubscriptionRevised,
+    SubscriptionsRun,
+)
 from nexus.services.finance.api.write_offs import UndoWriteOff, WriteOffInvoice, WriteOffUndone, WrittenOff
 
 __all__ = [
@@ -78,14 +91,18 @@ __all__ = [
     "CloseFiscalYear",
     "ClosePeriod",
     "ClosingRate",
+    "CompanyDunned",
     "CompanyLocked",
     "CompanyRevalued",
     "CreateFiscalYear",
     "CreateInvoice",
+    "CreateSubscription",
     "CreditInvoice",
     "DiscardEntry",
     "DraftEntry",
     "DraftsCancelled",
+    "DunningIssued",
+    "EndSubscription",
     "EntryDiscarded",
     "EntryDrafted",
     "EntryPosted",
@@ -105,6 +122,7 @@ __all__ = [
     "InvoiceReversed",
     "InvoiceRevised",
     "InvoiceWrittenOff",
+    "IssueDunning",
     "LockExceptionGranted",
     "LockExceptionRevoked",
     "LockPeriod",
@@ -125,8 +143,16 @@ __all__ = [
     "ReverseEntry",
     "ReviseEntry",
     "ReviseInvoice",
+    "ReviseSubscription",
     "RevokeLockException",
     "RunRevaluation",
+    "RunSubscriptions",
+    "SubscriptionCreated",
+    "SubscriptionEnded",
+    "SubscriptionFailure",
+    "SubscriptionInvoiced",
+    "SubscriptionRevised",
+    "SubscriptionsRun",
     "UndoAllocation",
     "UndoWriteOff",
     "WriteOffInvoice",

@@ -14,6 +14,7 @@ from nexus.services.finance.flows import invoice_flow
 from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus
 from nexus.services.finance.payment_terms import PaymentShare
 from nexus.services.finance.rules.booking import Ledger, booked
+from nexus.services.finance.rules.credit import within_limit
 from nexus.services.finance.rules.invoicing import calculate
 from nexus.services.finance.rules.issuing import issued
 from nexus.services.finance.rules.notes import parted, taken_back, wanted
@@ -29,14 +30,16 @@ _SETTLED = (InvoiceStatus.PARTLY_PAID, InvoiceStatus.PAID, InvoiceStatus.REVERSE
 @handles(PostInvoice, needs="finance.invoice:post")
 async def post_invoice(cmd: PostInvoice, tx: Tx) -> InvoicePosted:
     invoice = await tx.get(Invoice, cmd.invoice_id, lock=True)
-    return await _post(invoice, cmd.rate, tx)
+    return await book(invoice, cmd.rate, tx, limited=True)
 
 
-async def _post(invoice: Invoice, rate: Decimal | None, tx: Tx) -> InvoicePosted:
-    """Number an invoice and book it. Its journal's lock is taken last, by the posting of the entry."""
+async def book(invoice: Invoice, rate: Decimal | None, tx: Tx, *, limited: bool = False) -> InvoicePosted:
+    """Number an invoice and post its entry, `limited` by what its customer may owe. Its journal's lock is taken last, by the posting of the entry."""
     if not invoice_flow.allows(invoice, "post"):
         raise IllegalMove(entity="Invoice", now=str(invoice.status), move="post")
-    journal_id, ledger = await _books(invoice, rate, tx)
+    journal_id, ledger = await books_of(invoice, rate, tx)
+    if limited:
+        await within_limit(invoice, ledger, tx)
     invoice.issued = await issued(invoice, tx)
     posted = await tx.call(
         PostEntry(
@@ -66,7 +69,7 @@ async def _post(invoice: Invoice, rate: Decimal | None, tx: Tx) -> InvoicePosted
     )
 
 
-async def _books(invoice: Invoice, rate: Decimal | None, tx: Tx) -> tuple[UUID, Ledger]:
+async def books_of(invoice: Invoice, rate: Decimal | None, tx: Tx) -> tuple[UUID, Ledger]:
     """The journal that takes an invoice, and what booking needs to know."""
     kind = JournalType.SALE if invoice.kind.sale else JournalType.PURCHASE
     takes = (Journal.company_id == Company.id, Journal.type == kind, Journal.archived_at.is_(None))
@@ -124,7 +127,7 @@ async def credit_invoice(cmd: CreditInvoice, tx: Tx) -> InvoiceCredited:
     )
     calculate(note, figures, {one.code: one for one in invoice.taxes}, None)
     tx.add(note)
-    posted = await _post(note, await _booked_at(invoice, tx), tx)
+    posted = await book(note, await _booked_at(invoice, tx), tx)
     if invoice.status in _OPEN and await same_account(invoice, note, tx):
         await apply(note, [PaymentShare(invoice_id=invoice.id)], {invoice.id: invoice}, tx)
     return tx.emit(InvoiceCredited(invoice_id=invoice.id, note_id=note.id, number=posted.number, total=note.total, currency=note.currency))

@@ -38,6 +38,11 @@ class DuplicateBill(Problem, status=409):
 
 @handles(CreateInvoice, needs="finance.invoice:create")
 async def create_invoice(cmd: CreateInvoice, tx: Tx) -> InvoiceCreated:
+    return tx.emit(_created(tx.add(await drawn_up(cmd, tx))))
+
+
+async def drawn_up(cmd: CreateInvoice, tx: Tx) -> Invoice:
+    """The draft that a command asks for, calculated and not kept yet. Invalid (422) and DuplicateBill (409) say why there can be none."""
     company = await company_of(cmd.company_id, tx)
     invoice = Invoice(
         company_id=company.id,
@@ -66,8 +71,7 @@ async def create_invoice(cmd: CreateInvoice, tx: Tx) -> InvoiceCreated:
         payable=Decimal(0),
     )
     await _calculate(invoice, tx)
-    tx.add(invoice)
-    return tx.emit(_created(invoice))
+    return invoice
 
 
 def _created(invoice: Invoice) -> InvoiceCreated:

@@ -4,11 +4,14 @@ from nexus.services.finance.entities.accounts import Account, AccountRole, CostC
 from nexus.services.finance.entities.allocations import Allocation
 from nexus.services.finance.entities.balances import AccountBalance, JournalHead, JournalSeries
 from nexus.services.finance.entities.companies import Company
+from nexus.services.finance.entities.dunning import DunnedInvoice, Dunning, DunningBlock, DunningLevel
 from nexus.services.finance.entities.entries import JournalEntry, JournalLine
 from nexus.services.finance.entities.invoices import Invoice, PaymentTerm, TaxRate
 from nexus.services.finance.entities.parties import BillingProfile, Letterhead
+from nexus.services.finance.entities.party_terms import PartyTerm
 from nexus.services.finance.entities.payments import Payment
 from nexus.services.finance.entities.periods import AccountingPeriod, FiscalYear, LockException
+from nexus.services.finance.entities.subscriptions import Subscription, SubscriptionInvoice
 from nexus.services.finance.entities.write_offs import WriteOff
 
 __all__ = [
@@ -20,6 +23,10 @@ __all__ = [
     "BillingProfile",
     "Company",
     "CostCenter",
+    "DunnedInvoice",
+    "Dunning",
+    "DunningBlock",
+    "DunningLevel",
     "ExchangeRate",
     "FiscalYear",
     "Invoice",
@@ -30,8 +37,11 @@ __all__ = [
     "JournalSeries",
     "Letterhead",
     "LockException",
+    "PartyTerm",
     "Payment",
     "PaymentTerm",
+    "Subscription",
+    "SubscriptionInvoice",
     "TaxRate",
     "WriteOff",
 ]

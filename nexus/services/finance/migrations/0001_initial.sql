@@ -179,6 +179,73 @@ CREATE TABLE {s}.finance_cost_center (
 );
 CREATE INDEX ix_finance_cost_center_search ON {s}.finance_cost_center USING gin (search);
 CREATE UNIQUE INDEX uq_finance_cost_center_code ON {s}.finance_cost_center (company_id, code) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_dunning (
+	company_id UUID NOT NULL,
+	date DATE NOT NULL,
+	party_id UUID NOT NULL,
+	party_name TEXT NOT NULL,
+	level BIGINT NOT NULL,
+	text_key TEXT NOT NULL,
+	items JSONB NOT NULL,
+	open NUMERIC NOT NULL,
+	fee NUMERIC NOT NULL,
+	interest NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	charge_id UUID,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[party_name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_dunning PRIMARY KEY (id),
+	CONSTRAINT ck_finance_dunning_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_dunning_fee_scale CHECK (fee = round(fee, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_dunning_fee_size CHECK (abs(fee) < 1e20),
+	CONSTRAINT ck_finance_dunning_interest_scale CHECK (interest = round(interest, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_dunning_interest_size CHECK (abs(interest) < 1e20),
+	CONSTRAINT ck_finance_dunning_open_scale CHECK (open = round(open, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_dunning_open_size CHECK (abs(open) < 1e20),
+	CONSTRAINT fk_finance_dunning_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE INDEX ix_finance_dunning_charge_id ON {s}.finance_dunning (charge_id);
+CREATE INDEX ix_finance_dunning_date ON {s}.finance_dunning (company_id, date);
+CREATE INDEX ix_finance_dunning_party_id ON {s}.finance_dunning (party_id, date);
+CREATE INDEX ix_finance_dunning_search ON {s}.finance_dunning USING gin (search);
+CREATE TABLE {s}.finance_dunning_level (
+	company_id UUID NOT NULL,
+	level BIGINT NOT NULL,
+	days_overdue BIGINT NOT NULL,
+	fee NUMERIC NOT NULL,
+	interest_rate NUMERIC NOT NULL,
+	text_key TEXT NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_dunning_level PRIMARY KEY (id),
+	CONSTRAINT ck_finance_dunning_level_fee_least CHECK (fee >= 0),
+	CONSTRAINT ck_finance_dunning_level_fee_most CHECK (fee <= 1e+09),
+	CONSTRAINT ck_finance_dunning_level_fee_scale CHECK (fee = round(fee, 2)),
+	CONSTRAINT ck_finance_dunning_level_fee_size CHECK (abs(fee) < 1e16),
+	CONSTRAINT ck_finance_dunning_level_interest_rate_least CHECK (interest_rate >= 0),
+	CONSTRAINT ck_finance_dunning_level_interest_rate_most CHECK (interest_rate <= 1000),
+	CONSTRAINT ck_finance_dunning_level_interest_rate_scale CHECK (interest_rate = round(interest_rate, 6)),
+	CONSTRAINT ck_finance_dunning_level_interest_rate_size CHECK (abs(interest_rate) < 1e3),
+	CONSTRAINT fk_finance_dunning_level_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE UNIQUE INDEX uq_finance_dunning_level ON {s}.finance_dunning_level (company_id, level) WHERE archived_at IS NULL;
 CREATE TABLE {s}.finance_fiscal_year (
 	company_id UUID NOT NULL,
 	name TEXT NOT NULL,
@@ -326,6 +393,69 @@ CREATE TABLE {s}.finance_lock_exception (
 	CONSTRAINT fk_finance_lock_exception_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
 );
 CREATE INDEX ix_finance_lock_exception_user_id ON {s}.finance_lock_exception (user_id, company_id) WHERE revoked_at IS NULL;
+CREATE TABLE {s}.finance_party_term (
+	company_id UUID NOT NULL,
+	party_id UUID NOT NULL,
+	credit_limit NUMERIC,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_party_term PRIMARY KEY (id),
+	CONSTRAINT ck_finance_party_term_credit_limit_least CHECK (credit_limit >= 0),
+	CONSTRAINT ck_finance_party_term_credit_limit_most CHECK (credit_limit <= 1e+15),
+	CONSTRAINT ck_finance_party_term_credit_limit_scale CHECK (credit_limit = round(credit_limit, 4)),
+	CONSTRAINT ck_finance_party_term_credit_limit_size CHECK (abs(credit_limit) < 1e16),
+	CONSTRAINT fk_finance_party_term_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE UNIQUE INDEX uq_finance_party_term ON {s}.finance_party_term (company_id, party_id) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_subscription (
+	company_id UUID NOT NULL,
+	name TEXT NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	party_id UUID NOT NULL,
+	party_name TEXT NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	lines JSONB NOT NULL,
+	payment_term_id UUID,
+	cadence VARCHAR(40) NOT NULL,
+	interval BIGINT NOT NULL,
+	end_of_month BOOLEAN NOT NULL,
+	starts_on DATE NOT NULL,
+	ends_on DATE,
+	auto_post BOOLEAN NOT NULL,
+	occurrences BIGINT NOT NULL,
+	next_on DATE NOT NULL,
+	failure TEXT,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name, party_name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_subscription PRIMARY KEY (id),
+	CONSTRAINT ck_finance_subscription_cadence_known CHECK (cadence IN ('weeks', 'months', 'quarters', 'years')),
+	CONSTRAINT ck_finance_subscription_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_subscription_ends_on_after_its_start CHECK (ends_on >= starts_on),
+	CONSTRAINT ck_finance_subscription_interval_more_than_zero CHECK (interval > 0),
+	CONSTRAINT ck_finance_subscription_status_known CHECK (status IN ('active', 'ended')),
+	CONSTRAINT fk_finance_subscription_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_subscription_payment_term_id FOREIGN KEY(payment_term_id) REFERENCES {s}.finance_payment_term (id)
+);
+CREATE INDEX ix_finance_subscription_next_on ON {s}.finance_subscription (company_id, next_on) WHERE status = 'active';
+CREATE INDEX ix_finance_subscription_party_id ON {s}.finance_subscription (party_id);
+CREATE INDEX ix_finance_subscription_search ON {s}.finance_subscription USING gin (search);
 CREATE TABLE {s}.finance_account_role (
 	company_id UUID NOT NULL,
 	role VARCHAR(40) NOT NULL,
@@ -373,6 +503,46 @@ CREATE TABLE {s}.finance_accounting_period (
 );
 CREATE INDEX ix_finance_accounting_period_ends_on ON {s}.finance_accounting_period (company_id, ends_on);
 CREATE INDEX ix_finance_accounting_period_fiscal_year_id ON {s}.finance_accounting_period (fiscal_year_id);
+CREATE TABLE {s}.finance_dunned_invoice (
+	dunning_id UUID NOT NULL,
+	invoice_id UUID NOT NULL,
+	level BIGINT NOT NULL,
+	date DATE NOT NULL,
+	charged_until DATE,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_dunned_invoice PRIMARY KEY (id),
+	CONSTRAINT fk_finance_dunned_invoice_dunning_id FOREIGN KEY(dunning_id) REFERENCES {s}.finance_dunning (id),
+	CONSTRAINT fk_finance_dunned_invoice_invoice_id FOREIGN KEY(invoice_id) REFERENCES {s}.finance_invoice (id),
+	CONSTRAINT uq_finance_dunned_invoice_invoice_id_level UNIQUE (invoice_id, level)
+);
+CREATE INDEX ix_finance_dunned_invoice_dunning_id ON {s}.finance_dunned_invoice (dunning_id);
+CREATE TABLE {s}.finance_dunning_block (
+	invoice_id UUID NOT NULL,
+	reason TEXT NOT NULL,
+	until DATE,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_dunning_block PRIMARY KEY (id),
+	CONSTRAINT fk_finance_dunning_block_invoice_id FOREIGN KEY(invoice_id) REFERENCES {s}.finance_invoice (id)
+);
+CREATE UNIQUE INDEX uq_finance_dunning_block_invoice_id ON {s}.finance_dunning_block (invoice_id) WHERE archived_at IS NULL;
 CREATE TABLE {s}.finance_journal (
 	company_id UUID NOT NULL,
 	code TEXT NOT NULL,
@@ -395,6 +565,27 @@ CREATE TABLE {s}.finance_journal (
 	CONSTRAINT fk_finance_journal_default_account_id FOREIGN KEY(default_account_id) REFERENCES {s}.finance_account (id)
 );
 CREATE UNIQUE INDEX uq_finance_journal_code ON {s}.finance_journal (company_id, code) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_subscription_invoice (
+	subscription_id UUID NOT NULL,
+	occurrence BIGINT NOT NULL,
+	invoice_id UUID NOT NULL,
+	date DATE NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_subscription_invoice PRIMARY KEY (id),
+	CONSTRAINT fk_finance_subscription_invoice_invoice_id FOREIGN KEY(invoice_id) REFERENCES {s}.finance_invoice (id),
+	CONSTRAINT fk_finance_subscription_invoice_subscription_id FOREIGN KEY(subscription_id) REFERENCES {s}.finance_subscription (id),
+	CONSTRAINT uq_finance_subscription_invoice_invoice_id UNIQUE (invoice_id),
+	CONSTRAINT uq_finance_subscription_invoice_subscription_id_occurrence UNIQUE (subscription_id, occurrence)
+);
 CREATE TABLE {s}.finance_tax_rate (
 	company_id UUID NOT NULL,
 	code TEXT NOT NULL,
@@ -819,6 +1010,16 @@ BEGIN
 END $$;
 CREATE CONSTRAINT TRIGGER closing_entry_holds AFTER UPDATE ON {s}.finance_journal_entry DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.source_entity = 'finance.fiscal_year' AND NEW.status <> 'draft') EXECUTE FUNCTION {s}.finance_closing_entry_holds();
+
+-- An invoice comes to its dunning levels one by one.
+CREATE FUNCTION {s}.finance_dunning_rises() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.level <> 1 + coalesce((SELECT max(level) FROM {s}.finance_dunned_invoice WHERE invoice_id = NEW.invoice_id), 0) THEN
+        PERFORM {s}.finance_refuse('DunningLevelSkipped', jsonb_build_object('level', NEW.level));
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER rises BEFORE INSERT ON {s}.finance_dunned_invoice FOR EACH ROW EXECUTE FUNCTION {s}.finance_dunning_rises();
 
 -- What always holds in the ledger, whoever writes: an entry is posted whole and balanced or not at all, and nothing of it changes afterwards.
 --
@@ -1402,4 +1603,4 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_journal, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation TO {s};
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation TO {s};

@@ -254,6 +254,13 @@ class PaidStateIsDerived(Conflict):
     reason: str = ""
 
 
+class DunningLevelSkipped(Conflict):
+    """An invoice comes to its dunning levels one by one, and {level} is not its next."""
+
+    level: int
+    reason: str = ""
+
+
 class UnknownCompany(Problem, status=422):
     """There is no company with this id."""
 

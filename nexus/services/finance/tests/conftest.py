@@ -23,6 +23,8 @@ from nexus.services.finance.entities import (
     AccountRole,
     Allocation,
     Company,
+    DunnedInvoice,
+    Dunning,
     FiscalYear,
     Invoice,
     Journal,
@@ -32,6 +34,7 @@ from nexus.services.finance.entities import (
     JournalSeries,
     LockException,
     Payment,
+    Subscription,
     WriteOff,
 )
 from nexus.services.finance.terms import EntryLine
@@ -50,6 +53,8 @@ KEPT: tuple[type[Entity], ...] = (
     AccountingPeriod,
     Allocation,
     Company,
+    DunnedInvoice,
+    Dunning,
     FiscalYear,
     Invoice,
     Journal,
@@ -59,6 +64,7 @@ KEPT: tuple[type[Entity], ...] = (
     JournalSeries,
     LockException,
     Payment,
+    Subscription,
     WriteOff,
 )
 
