@@ -1,7 +1,18 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
-from nexus.services.finance.entities import AccountingPeriod, Allocation, FiscalYear, Invoice, JournalEntry, Payment, Subscription, WriteOff
+from nexus.services.finance.deferral_terms import DeferralStatus
+from nexus.services.finance.entities import (
+    AccountingPeriod,
+    Allocation,
+    DeferralSchedule,
+    FiscalYear,
+    Invoice,
+    JournalEntry,
+    Payment,
+    Subscription,
+    WriteOff,
+)
 from nexus.services.finance.invoice_terms import InvoiceStatus
 from nexus.services.finance.payment_terms import AllocationStatus, PaymentStatus
 from nexus.services.finance.subscription_terms import SubscriptionStatus
@@ -54,3 +65,5 @@ subscription_flow = Flow(
     Move("revise", [SubscriptionStatus.ACTIVE], SubscriptionStatus.ACTIVE),
     Move("end", [SubscriptionStatus.ACTIVE], SubscriptionStatus.ENDED),
 )
+
+deferral_flow = Flow(DeferralSchedule.status, Move("finish", [DeferralStatus.RUNNING], DeferralStatus.DONE))

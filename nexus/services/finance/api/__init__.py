@@ -14,6 +14,14 @@ from nexus.services.finance.api.allocations import (
     UndoAllocation,
 )
 from nexus.services.finance.api.closing import CloseFiscalYear, FiscalYearClosed, FiscalYearReopened, ReopenFiscalYear
+from nexus.services.finance.api.deferrals import (
+    DeferInvoiceLine,
+    DeferralEnded,
+    DeferralsRecognized,
+    EndDeferral,
+    LineDeferred,
+    RecognizeDeferrals,
+)
 from nexus.services.finance.api.dunning import CompanyDunned, DunningIssued, IssueDunning
 from nexus.services.finance.api.entries import (
     DiscardEntry,
@@ -98,10 +106,14 @@ __all__ = [
     "CreateInvoice",
     "CreateSubscription",
     "CreditInvoice",
+    "DeferInvoiceLine",
+    "DeferralEnded",
+    "DeferralsRecognized",
     "DiscardEntry",
     "DraftEntry",
     "DraftsCancelled",
     "DunningIssued",
+    "EndDeferral",
     "EndSubscription",
     "EntryDiscarded",
     "EntryDrafted",
@@ -123,6 +135,7 @@ __all__ = [
     "InvoiceRevised",
     "InvoiceWrittenOff",
     "IssueDunning",
+    "LineDeferred",
     "LockExceptionGranted",
     "LockExceptionRevoked",
     "LockPeriod",
@@ -137,6 +150,7 @@ __all__ = [
     "PostDraft",
     "PostEntry",
     "PostInvoice",
+    "RecognizeDeferrals",
     "RecordPayment",
     "ReopenFiscalYear",
     "ReopenPeriod",

@@ -4,6 +4,7 @@ from nexus.services.finance.entities.accounts import Account, AccountRole, CostC
 from nexus.services.finance.entities.allocations import Allocation
 from nexus.services.finance.entities.balances import AccountBalance, JournalHead, JournalSeries
 from nexus.services.finance.entities.companies import Company
+from nexus.services.finance.entities.deferrals import DeferralEntry, DeferralSchedule
 from nexus.services.finance.entities.dunning import DunnedInvoice, Dunning, DunningBlock, DunningLevel
 from nexus.services.finance.entities.entries import JournalEntry, JournalLine
 from nexus.services.finance.entities.invoices import Invoice, PaymentTerm, TaxRate
@@ -23,6 +24,8 @@ __all__ = [
     "BillingProfile",
     "Company",
     "CostCenter",
+    "DeferralEntry",
+    "DeferralSchedule",
     "DunnedInvoice",
     "Dunning",
     "DunningBlock",

@@ -766,6 +766,54 @@ CREATE TABLE {s}.finance_journal_series (
 	CONSTRAINT fk_finance_journal_series_journal_id FOREIGN KEY(journal_id) REFERENCES {s}.finance_journal (id),
 	CONSTRAINT uq_finance_journal_series_journal_id_fiscal_year_id UNIQUE (journal_id, fiscal_year_id)
 );
+CREATE TABLE {s}.finance_deferral_schedule (
+	company_id UUID NOT NULL,
+	invoice_id UUID NOT NULL,
+	line BIGINT NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	starts_on DATE NOT NULL,
+	ends_on DATE NOT NULL,
+	spread VARCHAR(40) NOT NULL,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	recognised NUMERIC NOT NULL,
+	parts JSONB NOT NULL,
+	done BIGINT NOT NULL,
+	next_on DATE,
+	account_id UUID NOT NULL,
+	deferred_account_id UUID NOT NULL,
+	cost_center_id UUID,
+	entry_id UUID NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_deferral_schedule PRIMARY KEY (id),
+	CONSTRAINT ck_finance_deferral_schedule_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_deferral_schedule_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_deferral_schedule_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_deferral_schedule_next_on_while_running CHECK ((status = 'running') = (next_on IS NOT NULL)),
+	CONSTRAINT ck_finance_deferral_schedule_recognised_scale CHECK (recognised = round(recognised, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_deferral_schedule_recognised_size CHECK (abs(recognised) < 1e20),
+	CONSTRAINT ck_finance_deferral_schedule_recognised_when_done CHECK ((status = 'done') = (recognised = amount)),
+	CONSTRAINT ck_finance_deferral_schedule_recognised_within_its_amount CHECK (recognised <= amount AND recognised >= 0),
+	CONSTRAINT ck_finance_deferral_schedule_spread_known CHECK (spread IN ('days', 'equal')),
+	CONSTRAINT ck_finance_deferral_schedule_status_known CHECK (status IN ('running', 'done')),
+	CONSTRAINT fk_finance_deferral_schedule_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_deferral_schedule_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_deferral_schedule_cost_center_id FOREIGN KEY(cost_center_id) REFERENCES {s}.finance_cost_center (id),
+	CONSTRAINT fk_finance_deferral_schedule_deferred_account_id FOREIGN KEY(deferred_account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_deferral_schedule_entry_id FOREIGN KEY(entry_id) REFERENCES {s}.finance_journal_entry (id),
+	CONSTRAINT fk_finance_deferral_schedule_invoice_id FOREIGN KEY(invoice_id) REFERENCES {s}.finance_invoice (id),
+	CONSTRAINT uq_finance_deferral_schedule_invoice_id_line UNIQUE (invoice_id, line)
+);
+CREATE INDEX ix_finance_deferral_schedule_next_on ON {s}.finance_deferral_schedule (company_id, next_on) WHERE status = 'running';
 CREATE TABLE {s}.finance_journal_line (
 	entry_id UUID NOT NULL,
 	position BIGINT NOT NULL,
@@ -961,6 +1009,31 @@ CREATE INDEX ix_finance_allocation_credit_line_id ON {s}.finance_allocation (cre
 CREATE INDEX ix_finance_allocation_debit_line_id ON {s}.finance_allocation (debit_line_id);
 CREATE INDEX ix_finance_allocation_effective_from ON {s}.finance_allocation (company_id, effective_from);
 CREATE INDEX ix_finance_allocation_effective_until ON {s}.finance_allocation (company_id, effective_until) WHERE effective_until IS NOT NULL;
+CREATE TABLE {s}.finance_deferral_entry (
+	deferral_schedule_id UUID NOT NULL,
+	part BIGINT NOT NULL,
+	date DATE NOT NULL,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	entry_id UUID,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_deferral_entry PRIMARY KEY (id),
+	CONSTRAINT ck_finance_deferral_entry_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_deferral_entry_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_deferral_entry_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT fk_finance_deferral_entry_deferral_schedule_id FOREIGN KEY(deferral_schedule_id) REFERENCES {s}.finance_deferral_schedule (id),
+	CONSTRAINT fk_finance_deferral_entry_entry_id FOREIGN KEY(entry_id) REFERENCES {s}.finance_journal_entry (id),
+	CONSTRAINT uq_finance_deferral_entry_deferral_schedule_id_part UNIQUE (deferral_schedule_id, part)
+);
 -- What always holds of closed fiscal years, whoever writes: nothing is left on their income and expenses, and nothing is posted in them any more.
 
 -- Whether an entry closes a fiscal year or takes such an entry back. It alone goes into closed time, and the rules below see to it that it is one.
@@ -1603,4 +1676,4 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation TO {s};
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_deferral_schedule, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation, {s}.finance_deferral_entry TO {s};
