@@ -1,15 +1,20 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
+from nexus.services.finance.bank_terms import BankLineStatus, LinkStatus, PaymentFileStatus, TransferStatus
 from nexus.services.finance.deferral_terms import DeferralStatus
 from nexus.services.finance.entities import (
     AccountingPeriod,
     Allocation,
+    BankReconciliation,
+    BankStatementLine,
     DeferralSchedule,
     FiscalYear,
     Invoice,
     JournalEntry,
     Payment,
+    PaymentFile,
+    PaymentFileTransfer,
     Subscription,
     WriteOff,
 )
@@ -67,3 +72,23 @@ subscription_flow = Flow(
 )
 
 deferral_flow = Flow(DeferralSchedule.status, Move("finish", [DeferralStatus.RUNNING], DeferralStatus.DONE))
+_OPEN_LINE = (BankLineStatus.UNMATCHED, BankLineStatus.SUGGESTED, BankLineStatus.MATCHED)
+
+bank_line_flow = Flow(
+    BankStatementLine.status,
+    Move("suggest", [BankLineStatus.UNMATCHED], BankLineStatus.SUGGESTED),
+    Move("match", _OPEN_LINE, BankLineStatus.MATCHED),
+    Move("dismiss", [BankLineStatus.SUGGESTED, BankLineStatus.MATCHED], BankLineStatus.UNMATCHED),
+    Move("accept", [BankLineStatus.SUGGESTED, BankLineStatus.MATCHED], BankLineStatus.RECONCILED),
+    Move("undo", [BankLineStatus.RECONCILED], BankLineStatus.UNMATCHED),
+)
+
+bank_reconciliation_flow = Flow(BankReconciliation.status, Move("undo", [LinkStatus.MADE], LinkStatus.UNDONE))
+
+payment_file_flow = Flow(
+    PaymentFile.status,
+    Move("execute", [PaymentFileStatus.MADE], PaymentFileStatus.EXECUTED),
+    Move("cancel", [PaymentFileStatus.MADE], PaymentFileStatus.CANCELLED),
+)
+
+transfer_flow = Flow(PaymentFileTransfer.status, Move("close", [TransferStatus.ORDERED], TransferStatus.CLOSED))

@@ -27,6 +27,9 @@ treasurer = role(
     "finance.*:read",
     *[f"finance.payment:{verb}" for verb in ("record", "allocate", "bounce")],
     "finance.allocation:undo",
+    *[f"finance.bank_account:{verb}" for verb in ("import_statement", "suggest_matches", "make_payment_file")],
+    *[f"finance.payment_file:{verb}" for verb in ("execute", "cancel")],
+    *[f"finance.bank_statement_line:{verb}" for verb in ("match", "dismiss", "accept", "undo")],
 )
 """Who pays bills neither draws them up nor posts entries by hand."""
 

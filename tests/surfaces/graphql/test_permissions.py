@@ -58,6 +58,7 @@ LEAST: Final = {
     "on": '"2026-03-31"',
     "by": "OWNER",
     "companyId": SOME,
+    "bankAccountId": SOME,
     "accountId": SOME,
     "partyId": SOME,
 }

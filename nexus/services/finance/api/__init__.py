@@ -13,6 +13,7 @@ from nexus.services.finance.api.allocations import (
     PaymentAllocated,
     UndoAllocation,
 )
+from nexus.services.finance.api.banking import FileImported, ImportStatement, StatementImported
 from nexus.services.finance.api.closing import CloseFiscalYear, FiscalYearClosed, FiscalYearReopened, ReopenFiscalYear
 from nexus.services.finance.api.deferrals import (
     DeferInvoiceLine,
@@ -51,6 +52,14 @@ from nexus.services.finance.api.invoices import (
     PostInvoice,
     ReviseInvoice,
 )
+from nexus.services.finance.api.payment_files import (
+    CancelPaymentFile,
+    ExecutePaymentFile,
+    MakePaymentFile,
+    PaymentFileCancelled,
+    PaymentFileExecuted,
+    PaymentFileMade,
+)
 from nexus.services.finance.api.payments import (
     BouncePayment,
     PaymentBounced,
@@ -73,6 +82,18 @@ from nexus.services.finance.api.periods import (
     ReopenPeriod,
     RevokeLockException,
 )
+from nexus.services.finance.api.reconciling import (
+    AcceptMatch,
+    BankLineDismissed,
+    BankLineMatched,
+    BankLineReconciled,
+    BankLineReopened,
+    DismissMatch,
+    MatchBankLine,
+    MatchesSuggested,
+    SuggestMatches,
+    UndoReconciliation,
+)
 from nexus.services.finance.api.revaluations import ClosingRate, CompanyRevalued, RunRevaluation
 from nexus.services.finance.api.subscriptions import (
     CreateSubscription,
@@ -89,13 +110,19 @@ from nexus.services.finance.api.subscriptions import (
 from nexus.services.finance.api.write_offs import UndoWriteOff, WriteOffInvoice, WriteOffUndone, WrittenOff
 
 __all__ = [
+    "AcceptMatch",
     "AllocateNote",
     "AllocatePayment",
     "AllocationUndone",
     "AlreadyBilled",
+    "BankLineDismissed",
+    "BankLineMatched",
+    "BankLineReconciled",
+    "BankLineReopened",
     "BouncePayment",
     "CancelDrafts",
     "CancelInvoice",
+    "CancelPaymentFile",
     "CloseFiscalYear",
     "ClosePeriod",
     "ClosingRate",
@@ -110,6 +137,7 @@ __all__ = [
     "DeferralEnded",
     "DeferralsRecognized",
     "DiscardEntry",
+    "DismissMatch",
     "DraftEntry",
     "DraftsCancelled",
     "DunningIssued",
@@ -120,10 +148,13 @@ __all__ = [
     "EntryPosted",
     "EntryReversed",
     "EntryRevised",
+    "ExecutePaymentFile",
+    "FileImported",
     "FiscalYearClosed",
     "FiscalYearCreated",
     "FiscalYearReopened",
     "GrantLockException",
+    "ImportStatement",
     "InvoiceCancelled",
     "InvoiceCreated",
     "InvoiceCredited",
@@ -139,9 +170,15 @@ __all__ = [
     "LockExceptionGranted",
     "LockExceptionRevoked",
     "LockPeriod",
+    "MakePaymentFile",
+    "MatchBankLine",
+    "MatchesSuggested",
     "NoteAllocated",
     "PaymentAllocated",
     "PaymentBounced",
+    "PaymentFileCancelled",
+    "PaymentFileExecuted",
+    "PaymentFileMade",
     "PaymentMade",
     "PaymentReceived",
     "PaymentRecorded",
@@ -161,13 +198,16 @@ __all__ = [
     "RevokeLockException",
     "RunRevaluation",
     "RunSubscriptions",
+    "StatementImported",
     "SubscriptionCreated",
     "SubscriptionEnded",
     "SubscriptionFailure",
     "SubscriptionInvoiced",
     "SubscriptionRevised",
     "SubscriptionsRun",
+    "SuggestMatches",
     "UndoAllocation",
+    "UndoReconciliation",
     "UndoWriteOff",
     "WriteOffInvoice",
     "WriteOffUndone",

@@ -3,6 +3,7 @@
 from nexus.services.finance.entities.accounts import Account, AccountRole, CostCenter, ExchangeRate, Journal
 from nexus.services.finance.entities.allocations import Allocation
 from nexus.services.finance.entities.balances import AccountBalance, JournalHead, JournalSeries
+from nexus.services.finance.entities.banking import BankAccount, BankReconciliation, BankStatement, BankStatementLine, ReconcileRule
 from nexus.services.finance.entities.companies import Company
 from nexus.services.finance.entities.deferrals import DeferralEntry, DeferralSchedule
 from nexus.services.finance.entities.dunning import DunnedInvoice, Dunning, DunningBlock, DunningLevel
@@ -10,6 +11,7 @@ from nexus.services.finance.entities.entries import JournalEntry, JournalLine
 from nexus.services.finance.entities.invoices import Invoice, PaymentTerm, TaxRate
 from nexus.services.finance.entities.parties import BillingProfile, Letterhead
 from nexus.services.finance.entities.party_terms import PartyTerm
+from nexus.services.finance.entities.payment_files import PaymentFile, PaymentFileTransfer
 from nexus.services.finance.entities.payments import Payment
 from nexus.services.finance.entities.periods import AccountingPeriod, FiscalYear, LockException
 from nexus.services.finance.entities.subscriptions import Subscription, SubscriptionInvoice
@@ -21,6 +23,10 @@ __all__ = [
     "AccountRole",
     "AccountingPeriod",
     "Allocation",
+    "BankAccount",
+    "BankReconciliation",
+    "BankStatement",
+    "BankStatementLine",
     "BillingProfile",
     "Company",
     "CostCenter",
@@ -42,7 +48,10 @@ __all__ = [
     "LockException",
     "PartyTerm",
     "Payment",
+    "PaymentFile",
+    "PaymentFileTransfer",
     "PaymentTerm",
+    "ReconcileRule",
     "Subscription",
     "SubscriptionInvoice",
     "TaxRate",

@@ -503,6 +503,34 @@ CREATE TABLE {s}.finance_accounting_period (
 );
 CREATE INDEX ix_finance_accounting_period_ends_on ON {s}.finance_accounting_period (company_id, ends_on);
 CREATE INDEX ix_finance_accounting_period_fiscal_year_id ON {s}.finance_accounting_period (fiscal_year_id);
+CREATE TABLE {s}.finance_bank_account (
+	company_id UUID NOT NULL,
+	account_id UUID NOT NULL,
+	name TEXT NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	iban TEXT,
+	bic TEXT,
+	account_number TEXT,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name, iban]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_bank_account PRIMARY KEY (id),
+	CONSTRAINT ck_finance_bank_account_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_bank_account_iban_or_account_number CHECK (num_nonnulls(iban, account_number) > 0),
+	CONSTRAINT fk_finance_bank_account_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_bank_account_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE INDEX ix_finance_bank_account_search ON {s}.finance_bank_account USING gin (search);
+CREATE UNIQUE INDEX uq_finance_bank_account_account_id ON {s}.finance_bank_account (account_id) WHERE archived_at IS NULL;
+CREATE UNIQUE INDEX uq_finance_bank_account_iban ON {s}.finance_bank_account (iban, currency) WHERE archived_at IS NULL AND iban IS NOT NULL;
 CREATE TABLE {s}.finance_dunned_invoice (
 	dunning_id UUID NOT NULL,
 	invoice_id UUID NOT NULL,
@@ -565,6 +593,48 @@ CREATE TABLE {s}.finance_journal (
 	CONSTRAINT fk_finance_journal_default_account_id FOREIGN KEY(default_account_id) REFERENCES {s}.finance_account (id)
 );
 CREATE UNIQUE INDEX uq_finance_journal_code ON {s}.finance_journal (company_id, code) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_reconcile_rule (
+	company_id UUID NOT NULL,
+	name TEXT NOT NULL,
+	position BIGINT NOT NULL,
+	label_contains TEXT,
+	counterparty_account TEXT,
+	amount_from NUMERIC,
+	amount_to NUMERIC,
+	account_id UUID,
+	party_type VARCHAR(40),
+	party_id UUID,
+	tolerance NUMERIC NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_reconcile_rule PRIMARY KEY (id),
+	CONSTRAINT ck_finance_reconcile_rule_account_id_or_party_id CHECK (num_nonnulls(account_id, party_id) = 1),
+	CONSTRAINT ck_finance_reconcile_rule_amount_from_scale CHECK (amount_from = round(amount_from, 4)),
+	CONSTRAINT ck_finance_reconcile_rule_amount_from_size CHECK (abs(amount_from) < 1e20),
+	CONSTRAINT ck_finance_reconcile_rule_amount_from_up_to_amount_to CHECK (amount_from <= amount_to),
+	CONSTRAINT ck_finance_reconcile_rule_amount_to_scale CHECK (amount_to = round(amount_to, 4)),
+	CONSTRAINT ck_finance_reconcile_rule_amount_to_size CHECK (abs(amount_to) < 1e20),
+	CONSTRAINT ck_finance_reconcile_rule_party_type_customer_or_supplier CHECK (party_type IN ('customer', 'supplier')),
+	CONSTRAINT ck_finance_reconcile_rule_party_type_known CHECK (party_type IN ('customer', 'supplier', 'employee', 'other')),
+	CONSTRAINT ck_finance_reconcile_rule_party_type_with_party_id CHECK ((party_id IS NULL) = (party_type IS NULL)),
+	CONSTRAINT ck_finance_reconcile_rule_some_condition CHECK (num_nonnulls(label_contains, counterparty_account, amount_from, amount_to) > 0),
+	CONSTRAINT ck_finance_reconcile_rule_tolerance_least CHECK (tolerance >= 0),
+	CONSTRAINT ck_finance_reconcile_rule_tolerance_scale CHECK (tolerance = round(tolerance, 4)),
+	CONSTRAINT ck_finance_reconcile_rule_tolerance_size CHECK (abs(tolerance) < 1e20),
+	CONSTRAINT fk_finance_reconcile_rule_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_reconcile_rule_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE INDEX ix_finance_reconcile_rule_company_id ON {s}.finance_reconcile_rule (company_id, position);
+CREATE INDEX ix_finance_reconcile_rule_search ON {s}.finance_reconcile_rule USING gin (search);
 CREATE TABLE {s}.finance_subscription_invoice (
 	subscription_id UUID NOT NULL,
 	occurrence BIGINT NOT NULL,
@@ -678,6 +748,44 @@ CREATE TABLE {s}.finance_account_balance (
  WITH (fillfactor = 70);
 CREATE INDEX ix_finance_account_balance_account_id ON {s}.finance_account_balance (account_id, period_id);
 CREATE INDEX ix_finance_account_balance_company_id ON {s}.finance_account_balance (company_id, period_id);
+CREATE TABLE {s}.finance_bank_statement (
+	bank_account_id UUID NOT NULL,
+	format VARCHAR(40) NOT NULL,
+	reference TEXT,
+	since DATE NOT NULL,
+	until DATE NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	opening NUMERIC,
+	movement NUMERIC NOT NULL,
+	closing NUMERIC,
+	line_count BIGINT NOT NULL,
+	digest TEXT NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[reference]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_bank_statement PRIMARY KEY (id),
+	CONSTRAINT ck_finance_bank_statement_closing_of_opening_and_movement CHECK (opening + movement = closing),
+	CONSTRAINT ck_finance_bank_statement_closing_scale CHECK (closing = round(closing, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_bank_statement_closing_size CHECK (abs(closing) < 1e20),
+	CONSTRAINT ck_finance_bank_statement_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_bank_statement_format_known CHECK (format IN ('camt053', 'mt940', 'ofx', 'csv')),
+	CONSTRAINT ck_finance_bank_statement_movement_scale CHECK (movement = round(movement, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_bank_statement_movement_size CHECK (abs(movement) < 1e20),
+	CONSTRAINT ck_finance_bank_statement_opening_scale CHECK (opening = round(opening, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_bank_statement_opening_size CHECK (abs(opening) < 1e20),
+	CONSTRAINT fk_finance_bank_statement_bank_account_id FOREIGN KEY(bank_account_id) REFERENCES {s}.finance_bank_account (id),
+	CONSTRAINT uq_finance_bank_statement_bank_account_id_digest UNIQUE (bank_account_id, digest)
+);
+CREATE INDEX ix_finance_bank_statement_search ON {s}.finance_bank_statement USING gin (search);
+CREATE INDEX ix_finance_bank_statement_until ON {s}.finance_bank_statement (bank_account_id, until);
 CREATE TABLE {s}.finance_journal_entry (
 	company_id UUID NOT NULL,
 	journal_id UUID NOT NULL,
@@ -766,6 +874,36 @@ CREATE TABLE {s}.finance_journal_series (
 	CONSTRAINT fk_finance_journal_series_journal_id FOREIGN KEY(journal_id) REFERENCES {s}.finance_journal (id),
 	CONSTRAINT uq_finance_journal_series_journal_id_fiscal_year_id UNIQUE (journal_id, fiscal_year_id)
 );
+CREATE TABLE {s}.finance_payment_file (
+	bank_account_id UUID NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	message_id TEXT NOT NULL,
+	execute_on DATE NOT NULL,
+	transfer_count BIGINT NOT NULL,
+	total NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	content TEXT NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_payment_file PRIMARY KEY (id),
+	CONSTRAINT ck_finance_payment_file_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_payment_file_status_known CHECK (status IN ('made', 'executed', 'cancelled')),
+	CONSTRAINT ck_finance_payment_file_total_more_than_zero CHECK (total > 0),
+	CONSTRAINT ck_finance_payment_file_total_scale CHECK (total = round(total, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_payment_file_total_size CHECK (abs(total) < 1e20),
+	CONSTRAINT fk_finance_payment_file_bank_account_id FOREIGN KEY(bank_account_id) REFERENCES {s}.finance_bank_account (id)
+);
+CREATE INDEX ix_finance_payment_file_bank_account_id ON {s}.finance_payment_file (bank_account_id);
+CREATE INDEX ix_finance_payment_file_status ON {s}.finance_payment_file (status);
+CREATE UNIQUE INDEX uq_finance_payment_file_message_id ON {s}.finance_payment_file (message_id) WHERE archived_at IS NULL;
 CREATE TABLE {s}.finance_deferral_schedule (
 	company_id UUID NOT NULL,
 	invoice_id UUID NOT NULL,
@@ -1009,6 +1147,52 @@ CREATE INDEX ix_finance_allocation_credit_line_id ON {s}.finance_allocation (cre
 CREATE INDEX ix_finance_allocation_debit_line_id ON {s}.finance_allocation (debit_line_id);
 CREATE INDEX ix_finance_allocation_effective_from ON {s}.finance_allocation (company_id, effective_from);
 CREATE INDEX ix_finance_allocation_effective_until ON {s}.finance_allocation (company_id, effective_until) WHERE effective_until IS NOT NULL;
+CREATE TABLE {s}.finance_bank_statement_line (
+	bank_account_id UUID NOT NULL,
+	bank_statement_id UUID NOT NULL,
+	position BIGINT NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	booked_on DATE NOT NULL,
+	value_on DATE,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	counterparty_name TEXT,
+	counterparty_account TEXT,
+	text TEXT,
+	bank_transaction_id TEXT NOT NULL,
+	end_to_end_id TEXT,
+	match JSONB,
+	payment_id UUID,
+	entry_id UUID,
+	write_off_ids JSONB NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[counterparty_name, counterparty_account, text, end_to_end_id]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_bank_statement_line PRIMARY KEY (id),
+	CONSTRAINT ck_finance_bank_statement_line_amount_of_something CHECK (amount <> 0),
+	CONSTRAINT ck_finance_bank_statement_line_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_bank_statement_line_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_bank_statement_line_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_bank_statement_line_status_known CHECK (status IN ('unmatched', 'suggested', 'matched', 'reconciled')),
+	CONSTRAINT fk_finance_bank_statement_line_bank_account_id FOREIGN KEY(bank_account_id) REFERENCES {s}.finance_bank_account (id),
+	CONSTRAINT fk_finance_bank_statement_line_bank_statement_id FOREIGN KEY(bank_statement_id) REFERENCES {s}.finance_bank_statement (id),
+	CONSTRAINT fk_finance_bank_statement_line_entry_id FOREIGN KEY(entry_id) REFERENCES {s}.finance_journal_entry (id),
+	CONSTRAINT fk_finance_bank_statement_line_payment_id FOREIGN KEY(payment_id) REFERENCES {s}.finance_payment (id),
+	CONSTRAINT uq_finance_bank_statement_line_bank_account_id_bank_tra_2c61 UNIQUE (bank_account_id, bank_transaction_id)
+);
+CREATE INDEX ix_finance_bank_statement_line_bank_statement_id ON {s}.finance_bank_statement_line (bank_statement_id);
+CREATE INDEX ix_finance_bank_statement_line_booked_on ON {s}.finance_bank_statement_line (bank_account_id, booked_on, id);
+CREATE INDEX ix_finance_bank_statement_line_open ON {s}.finance_bank_statement_line (bank_account_id) WHERE status <> 'reconciled';
+CREATE INDEX ix_finance_bank_statement_line_payment_id ON {s}.finance_bank_statement_line (payment_id);
+CREATE INDEX ix_finance_bank_statement_line_search ON {s}.finance_bank_statement_line USING gin (search);
 CREATE TABLE {s}.finance_deferral_entry (
 	deferral_schedule_id UUID NOT NULL,
 	part BIGINT NOT NULL,
@@ -1034,6 +1218,268 @@ CREATE TABLE {s}.finance_deferral_entry (
 	CONSTRAINT fk_finance_deferral_entry_entry_id FOREIGN KEY(entry_id) REFERENCES {s}.finance_journal_entry (id),
 	CONSTRAINT uq_finance_deferral_entry_deferral_schedule_id_part UNIQUE (deferral_schedule_id, part)
 );
+CREATE TABLE {s}.finance_payment_file_transfer (
+	payment_file_id UUID NOT NULL,
+	invoice_id UUID NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	creditor_name TEXT NOT NULL,
+	creditor_iban TEXT NOT NULL,
+	creditor_bic TEXT,
+	end_to_end_id TEXT NOT NULL,
+	payment_id UUID,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[end_to_end_id]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_payment_file_transfer PRIMARY KEY (id),
+	CONSTRAINT ck_finance_payment_file_transfer_amount_more_than_zero CHECK (amount > 0),
+	CONSTRAINT ck_finance_payment_file_transfer_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_payment_file_transfer_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_payment_file_transfer_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_payment_file_transfer_status_known CHECK (status IN ('ordered', 'closed')),
+	CONSTRAINT fk_finance_payment_file_transfer_invoice_id FOREIGN KEY(invoice_id) REFERENCES {s}.finance_invoice (id),
+	CONSTRAINT fk_finance_payment_file_transfer_payment_file_id FOREIGN KEY(payment_file_id) REFERENCES {s}.finance_payment_file (id),
+	CONSTRAINT fk_finance_payment_file_transfer_payment_id FOREIGN KEY(payment_id) REFERENCES {s}.finance_payment (id)
+);
+CREATE INDEX ix_finance_payment_file_transfer_payment_file_id ON {s}.finance_payment_file_transfer (payment_file_id);
+CREATE INDEX ix_finance_payment_file_transfer_search ON {s}.finance_payment_file_transfer USING gin (search);
+CREATE UNIQUE INDEX uq_finance_payment_file_transfer_invoice_id ON {s}.finance_payment_file_transfer (invoice_id) WHERE status = 'ordered';
+CREATE TABLE {s}.finance_bank_reconciliation (
+	bank_statement_line_id UUID NOT NULL,
+	journal_line_id UUID NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_bank_reconciliation PRIMARY KEY (id),
+	CONSTRAINT ck_finance_bank_reconciliation_amount_of_something CHECK (amount <> 0),
+	CONSTRAINT ck_finance_bank_reconciliation_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_bank_reconciliation_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_bank_reconciliation_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_bank_reconciliation_status_known CHECK (status IN ('made', 'undone')),
+	CONSTRAINT fk_finance_bank_reconciliation_bank_statement_line_id FOREIGN KEY(bank_statement_line_id) REFERENCES {s}.finance_bank_statement_line (id),
+	CONSTRAINT fk_finance_bank_reconciliation_journal_line_id FOREIGN KEY(journal_line_id) REFERENCES {s}.finance_journal_line (id)
+);
+CREATE INDEX ix_finance_bank_reconciliation_bank_statement_line_id ON {s}.finance_bank_reconciliation (bank_statement_line_id);
+CREATE UNIQUE INDEX uq_finance_bank_reconciliation_journal_line_id ON {s}.finance_bank_reconciliation (journal_line_id) WHERE status = 'made';
+-- What lines of banks may be about: pairs are found by joins on what is equal (words of the text, amounts), and only pairs are scored.
+
+CREATE FUNCTION {s}.finance_bare(said text) RETURNS text LANGUAGE sql IMMUTABLE RETURN regexp_replace(upper(said), '[^0-9A-Z]', '', 'g');
+
+-- The open lines of a bank account of which nothing has been decided, and the words by which they may name something.
+CREATE FUNCTION {s}.finance_open_bank_lines(bank uuid) RETURNS TABLE (line_id uuid, words text[]) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY SELECT l.id, ARRAY(SELECT DISTINCT {s}.finance_bare(w.word)
+            FROM regexp_split_to_table(concat_ws(' ', l.text, l.end_to_end_id, l.bank_transaction_id), '[^0-9A-Za-z/._-]+') AS w (word)
+            WHERE length({s}.finance_bare(w.word)) >= 3)
+        FROM {s}.finance_bank_statement_line l WHERE l.bank_account_id = bank AND l.status IN ('unmatched', 'suggested');
+END $$;
+
+-- Open invoices, bills and notes: named by the line, or of its amount. A rule of the party lets a little be missing.
+CREATE FUNCTION {s}.finance_invoice_matches(bank uuid) RETURNS TABLE (line_id uuid, score int, match jsonb) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY WITH open_line AS MATERIALIZED (SELECT * FROM {s}.finance_open_bank_lines(bank)),
+    owed AS MATERIALIZED (SELECT i.id, i.number, i.reference, i.party_id, i.party_name, i.due_on, i.currency, (CASE WHEN i.kind IN ('sales_invoice', 'credit_note')
+                THEN 'customer' ELSE 'supplier' END) AS party_type, sum(j.residual) AS residual
+            FROM {s}.finance_bank_account b JOIN {s}.finance_invoice i ON i.company_id = b.company_id AND i.currency = b.currency
+            JOIN {s}.finance_journal_line j ON j.entry_id = i.entry_id AND j.residual <> 0
+            WHERE b.id = bank AND i.status IN ('posted', 'partly_paid') GROUP BY i.id),
+    named AS (SELECT o.id, {s}.finance_bare(said) AS word FROM owed o CROSS JOIN LATERAL unnest(ARRAY[o.number, o.reference]) AS said
+            WHERE length({s}.finance_bare(said)) >= 3),
+    pair AS (SELECT o.line_id, n.id FROM open_line o CROSS JOIN LATERAL unnest(o.words) AS w JOIN named n ON n.word = w
+        UNION SELECT l.id, o.id FROM open_line p JOIN {s}.finance_bank_statement_line l ON l.id = p.line_id JOIN owed o ON o.residual = l.amount),
+    known AS (SELECT DISTINCT l.counterparty_account, p.party_type, p.party_id FROM {s}.finance_bank_statement_line l
+            JOIN {s}.finance_payment p ON p.id = l.payment_id WHERE l.bank_account_id = bank AND l.counterparty_account IS NOT NULL),
+    told AS (SELECT l.id AS line_id, o.*, t.tolerance, ARRAY_REMOVE(ARRAY[
+            CASE WHEN EXISTS (SELECT FROM named n WHERE n.id = o.id AND n.word = ANY (open_line.words)) THEN 'names ' || o.number END,
+            CASE WHEN l.amount = o.residual THEN 'is what is open'
+                WHEN t.tolerance > 0 AND abs(o.residual) > abs(l.amount) AND abs(o.residual) - abs(l.amount) <= t.tolerance THEN 'is nearly what is open' END,
+            CASE WHEN EXISTS (SELECT FROM known k WHERE k.counterparty_account = l.counterparty_account AND k.party_type = o.party_type
+                AND k.party_id = o.party_id) OR t.by_account THEN 'is from an account of the party' END,
+            CASE WHEN {s}.finance_bare(l.counterparty_name) = {s}.finance_bare(o.party_name) THEN 'has the name of the party' END,
+            CASE WHEN abs(l.booked_on - o.due_on) <= 7 THEN 'is of the days when it is due' END], NULL) AS reasons
+        FROM pair p JOIN open_line USING (line_id) JOIN {s}.finance_bank_statement_line l ON l.id = p.line_id JOIN owed o ON o.id = p.id
+        LEFT JOIN LATERAL (SELECT max(r.tolerance) AS tolerance, bool_or(r.counterparty_account IS NOT NULL) AS by_account
+            FROM {s}.finance_rules_of_line(l) r WHERE r.party_id = o.party_id AND r.party_type = o.party_type) t ON true
+        WHERE sign(o.residual) = sign(l.amount))
+    SELECT t.line_id, points.score, jsonb_build_object('party_type', t.party_type, 'party_id', t.party_id, 'allocations',
+            jsonb_build_array(jsonb_build_object('invoice_id', t.id)), 'write_off_up_to', CASE WHEN 'is nearly what is open' = ANY (t.reasons)
+            THEN trim_scale(t.tolerance)::text ELSE '0' END, 'score', points.score, 'reasons', to_jsonb(t.reasons))
+        FROM told t CROSS JOIN LATERAL (SELECT least(100, sum(CASE WHEN r LIKE 'names %' THEN 50 WHEN r LIKE 'is%what is open' THEN 35
+            WHEN r LIKE 'is from%' THEN 20 WHEN r LIKE 'has the name%' THEN 20 ELSE 5 END))::int AS score FROM unnest(t.reasons) AS r) points;
+END $$;
+
+-- The rules whose every condition a line meets.
+CREATE FUNCTION {s}.finance_rules_of_line(l {s}.finance_bank_statement_line) RETURNS SETOF {s}.finance_reconcile_rule LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY SELECT r.* FROM {s}.finance_bank_account b JOIN {s}.finance_reconcile_rule r ON r.company_id = b.company_id AND r.archived_at IS NULL
+        WHERE b.id = l.bank_account_id
+        AND (r.label_contains IS NULL OR strpos(lower(concat_ws(' ', l.counterparty_name, l.text)), lower(r.label_contains)) > 0)
+        AND (r.counterparty_account IS NULL OR {s}.finance_bare(r.counterparty_account) = {s}.finance_bare(l.counterparty_account))
+        AND (r.amount_from IS NULL OR l.amount >= r.amount_from) AND (r.amount_to IS NULL OR l.amount <= r.amount_to);
+END $$;
+
+-- Lines of the books that no bank line is reconciled with yet: of the same amount, and of about the same days.
+CREATE FUNCTION {s}.finance_booked_matches(bank uuid) RETURNS TABLE (line_id uuid, score int, match jsonb) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY WITH open_line AS MATERIALIZED (SELECT * FROM {s}.finance_open_bank_lines(bank)),
+    span AS (SELECT min(l.booked_on) - 10 AS low, max(l.booked_on) + 10 AS high FROM open_line o JOIN {s}.finance_bank_statement_line l ON l.id = o.line_id),
+    booked AS MATERIALIZED (SELECT j.id, j.amount, j.date, e.number, e.reference FROM {s}.finance_bank_account b CROSS JOIN span
+            JOIN {s}.finance_journal_line j ON j.account_id = b.account_id AND j.currency = b.currency AND j.date BETWEEN span.low AND span.high
+            JOIN {s}.finance_journal_entry e ON e.id = j.entry_id AND e.status = 'posted' AND e.reversal_of_id IS NULL
+            WHERE b.id = bank AND NOT EXISTS (SELECT FROM {s}.finance_bank_reconciliation r WHERE r.journal_line_id = j.id AND r.status = 'made')),
+    told AS (SELECT o.line_id, j.id, ARRAY_REMOVE(ARRAY['is in the books as ' || j.number,
+            CASE WHEN {s}.finance_bare(j.reference) = ANY (o.words) OR {s}.finance_bare(j.number) = ANY (o.words) THEN 'names it' END,
+            CASE WHEN abs(l.booked_on - j.date) <= 3 THEN 'is of about its day' END], NULL) AS reasons
+        FROM open_line o JOIN {s}.finance_bank_statement_line l ON l.id = o.line_id JOIN booked j ON j.amount = l.amount AND abs(l.booked_on - j.date) <= 10)
+    SELECT t.line_id, points.score, jsonb_build_object('journal_line_ids', jsonb_build_array(t.id), 'score', points.score, 'reasons', to_jsonb(t.reasons))
+        FROM told t CROSS JOIN LATERAL (SELECT sum(CASE WHEN r LIKE 'is in%' THEN 60 WHEN r = 'names it' THEN 30 ELSE 10 END)::int AS score
+            FROM unnest(t.reasons) AS r) points;
+END $$;
+
+CREATE FUNCTION {s}.finance_rule_matches(bank uuid) RETURNS TABLE (line_id uuid, score int, match jsonb) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT DISTINCT ON (l.id) l.id, 45, jsonb_build_object('rule_id', r.id, 'account_id', r.account_id, 'party_type', r.party_type,
+            'party_id', r.party_id, 'memo', CASE WHEN r.account_id IS NOT NULL THEN r.name END, 'score', 45, 'reasons', jsonb_build_array('is what the rule ' || r.name || ' says'))
+        FROM {s}.finance_bank_statement_line l CROSS JOIN LATERAL {s}.finance_rules_of_line(l) r
+        WHERE l.bank_account_id = bank AND l.status IN ('unmatched', 'suggested') ORDER BY l.id, r.position, r.id;
+END $$;
+
+-- Write down the best match of each open line of which nothing has been decided: where it scores enough, no other one scores as much, and it is not
+-- the best of another line too.
+CREATE FUNCTION {s}.finance_suggest_matches(bank uuid) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    suggested int;
+BEGIN
+    WITH found AS (SELECT * FROM {s}.finance_invoice_matches(bank) UNION ALL SELECT * FROM {s}.finance_booked_matches(bank)
+            UNION ALL SELECT * FROM {s}.finance_rule_matches(bank)),
+    best AS (SELECT f.line_id, f.score, f.match, f.match #- '{score}' #- '{reasons}' AS what, rank() OVER mine AS place, count(*) OVER equal AS alike
+        FROM found f WHERE f.score >= 45 WINDOW mine AS (PARTITION BY f.line_id ORDER BY f.score DESC), equal AS (PARTITION BY f.line_id, f.score)),
+    alone AS (SELECT b.line_id, b.match, rank() OVER (PARTITION BY b.what ORDER BY b.score DESC) AS place, count(*) OVER (PARTITION BY b.what, b.score) AS alike,
+            b.match ? 'rule_id' AS by_rule FROM best b WHERE b.place = 1 AND b.alike = 1),
+    chosen AS (SELECT l.id, a.match FROM {s}.finance_bank_statement_line l LEFT JOIN alone a ON a.line_id = l.id AND (a.by_rule OR a.place = 1 AND a.alike = 1)
+        WHERE l.bank_account_id = bank AND l.status IN ('unmatched', 'suggested'))
+    UPDATE {s}.finance_bank_statement_line l SET match = c.match, status = CASE WHEN c.match IS NULL THEN 'unmatched' ELSE 'suggested' END,
+            version = l.version + 1, updated_at = now() FROM chosen c WHERE c.id = l.id AND l.match IS DISTINCT FROM c.match;
+    SELECT count(*) INTO suggested FROM {s}.finance_bank_statement_line l WHERE l.bank_account_id = bank AND l.status = 'suggested';
+    RETURN suggested;
+END $$;
+
+-- What always holds of bank accounts and what banks say of them, whoever writes.
+
+-- A bank account stands for one ledger account of its company that is of type bank, takes postings, and takes its currency.
+CREATE FUNCTION {s}.finance_bank_account_fits() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    why text;
+BEGIN
+    SELECT CASE WHEN a.company_id <> NEW.company_id THEN 'it is of another company' WHEN a.account_type <> 'bank' THEN 'it is not of type bank'
+        WHEN a.is_group THEN 'it is a group' WHEN a.currency <> NEW.currency THEN format('it takes %s only', a.currency) END
+        INTO why FROM {s}.finance_account a WHERE a.id = NEW.account_id;
+    IF why IS NOT NULL THEN
+        PERFORM {s}.finance_refuse('UnfitBankAccount', jsonb_build_object('why', why));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER fits AFTER INSERT OR UPDATE OF company_id, account_id, currency ON {s}.finance_bank_account FOR EACH ROW
+    EXECUTE FUNCTION {s}.finance_bank_account_fits();
+
+-- What a bank said is not changed: neither a statement, nor of a line anything but how far it is known what it is about.
+CREATE FUNCTION {s}.finance_as_the_bank_said() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {s}.finance_refuse('StatementIsFinal', '{}');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER final BEFORE UPDATE OR DELETE ON {s}.finance_bank_statement FOR EACH ROW EXECUTE FUNCTION {s}.finance_as_the_bank_said();
+CREATE TRIGGER gone BEFORE DELETE ON {s}.finance_bank_statement_line FOR EACH ROW EXECUTE FUNCTION {s}.finance_as_the_bank_said();
+CREATE TRIGGER final BEFORE UPDATE ON {s}.finance_bank_statement_line FOR EACH ROW
+    WHEN ((OLD.bank_account_id, OLD.bank_statement_id, OLD.position, OLD.booked_on, OLD.value_on, OLD.amount, OLD.currency, OLD.counterparty_name,
+        OLD.counterparty_account, OLD.text, OLD.bank_transaction_id, OLD.end_to_end_id) IS DISTINCT FROM (NEW.bank_account_id, NEW.bank_statement_id,
+        NEW.position, NEW.booked_on, NEW.value_on, NEW.amount, NEW.currency, NEW.counterparty_name, NEW.counterparty_account, NEW.text,
+        NEW.bank_transaction_id, NEW.end_to_end_id)) EXECUTE FUNCTION {s}.finance_as_the_bank_said();
+
+-- What is reconciled says the same: the line of the books is on the account of the bank, in its currency, and posted. It changes once, when undone.
+CREATE FUNCTION {s}.finance_bank_reconciliation_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    why text;
+BEGIN
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND (OLD.status <> 'made' OR NEW.status <> 'undone' OR (OLD.id, OLD.bank_statement_line_id, OLD.journal_line_id,
+            OLD.amount, OLD.currency) <> (NEW.id, NEW.bank_statement_line_id, NEW.journal_line_id, NEW.amount, NEW.currency)) THEN
+        PERFORM {s}.finance_refuse('ReconciliationIsFinal', '{}');
+    ELSIF TG_OP = 'INSERT' THEN
+        SELECT CASE WHEN j.account_id <> b.account_id THEN 'one of these is not on the account of the bank'
+            WHEN (j.currency, l.currency) <> (NEW.currency, NEW.currency) THEN 'one of these is in another currency'
+            WHEN j.amount <> NEW.amount OR NEW.status <> 'made' THEN 'one of these is of another amount' END INTO why
+            FROM {s}.finance_journal_line j, {s}.finance_bank_statement_line l JOIN {s}.finance_bank_account b ON b.id = l.bank_account_id
+            WHERE j.id = NEW.journal_line_id AND l.id = NEW.bank_statement_line_id;
+        IF why IS NOT NULL THEN
+            PERFORM {s}.finance_refuse('UnfitReconciliation', jsonb_build_object('why', why));
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER holds BEFORE INSERT OR UPDATE OR DELETE ON {s}.finance_bank_reconciliation FOR EACH ROW
+    EXECUTE FUNCTION {s}.finance_bank_reconciliation_holds();
+
+-- At the end of each transaction, what a line of a bank is reconciled with comes to its amount, and to nothing where it is not reconciled.
+CREATE FUNCTION {s}.finance_bank_line_whole() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    l {s}.finance_bank_statement_line;
+    linked numeric;
+    links int;
+BEGIN
+    SELECT * INTO l FROM {s}.finance_bank_statement_line WHERE id = (CASE TG_TABLE_NAME WHEN 'finance_bank_statement_line' THEN to_jsonb(NEW) ->> 'id'
+        ELSE to_jsonb(NEW) ->> 'bank_statement_line_id' END)::uuid;
+    SELECT coalesce(sum(r.amount), 0), count(*) INTO linked, links FROM {s}.finance_bank_reconciliation r
+        WHERE r.bank_statement_line_id = l.id AND r.status = 'made';
+    IF l.status = 'reconciled' AND linked <> l.amount THEN
+        PERFORM {s}.finance_refuse('UnfitReconciliation', jsonb_build_object('why', format('the bank says %s %s, and the books %s', l.amount, l.currency, linked)));
+    ELSIF l.status <> 'reconciled' AND links > 0 THEN
+        PERFORM {s}.finance_refuse('ReconciliationIsFinal', '{}');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER whole AFTER INSERT OR UPDATE ON {s}.finance_bank_reconciliation DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {s}.finance_bank_line_whole();
+CREATE CONSTRAINT TRIGGER whole AFTER INSERT OR UPDATE OF status ON {s}.finance_bank_statement_line DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {s}.finance_bank_line_whole();
+
+-- What a bank was told stays as it was told; of a file and of each of its transfers only what becomes of it changes.
+CREATE FUNCTION {s}.finance_as_the_bank_was_told() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {s}.finance_refuse('StatementIsFinal', '{}');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER gone BEFORE DELETE ON {s}.finance_payment_file FOR EACH ROW EXECUTE FUNCTION {s}.finance_as_the_bank_was_told();
+CREATE TRIGGER gone BEFORE DELETE ON {s}.finance_payment_file_transfer FOR EACH ROW EXECUTE FUNCTION {s}.finance_as_the_bank_was_told();
+CREATE TRIGGER final BEFORE UPDATE ON {s}.finance_payment_file FOR EACH ROW WHEN ((OLD.id, OLD.bank_account_id, OLD.message_id, OLD.execute_on,
+    OLD.transfer_count, OLD.total, OLD.currency, OLD.content) <> (NEW.id, NEW.bank_account_id, NEW.message_id, NEW.execute_on, NEW.transfer_count,
+    NEW.total, NEW.currency, NEW.content) OR OLD.status <> 'made') EXECUTE FUNCTION {s}.finance_as_the_bank_was_told();
+CREATE TRIGGER final BEFORE UPDATE ON {s}.finance_payment_file_transfer FOR EACH ROW WHEN ((OLD.id, OLD.payment_file_id, OLD.invoice_id, OLD.amount,
+    OLD.currency, OLD.creditor_name, OLD.creditor_iban, OLD.creditor_bic, OLD.end_to_end_id) IS DISTINCT FROM (NEW.id, NEW.payment_file_id,
+    NEW.invoice_id, NEW.amount, NEW.currency, NEW.creditor_name, NEW.creditor_iban, NEW.creditor_bic, NEW.end_to_end_id) OR OLD.status <> 'ordered')
+    EXECUTE FUNCTION {s}.finance_as_the_bank_was_told();
+
 -- What always holds of closed fiscal years, whoever writes: nothing is left on their income and expenses, and nothing is posted in them any more.
 
 -- Whether an entry closes a fiscal year or takes such an entry back. It alone goes into closed time, and the rules below see to it that it is one.
@@ -1676,4 +2122,4 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_deferral_schedule, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation, {s}.finance_deferral_entry TO {s};
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_bank_account, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_reconcile_rule, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_bank_statement, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_payment_file, {s}.finance_deferral_schedule, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation, {s}.finance_bank_statement_line, {s}.finance_deferral_entry, {s}.finance_payment_file_transfer, {s}.finance_bank_reconciliation TO {s};

@@ -271,3 +271,46 @@ class UnknownParty(Problem, status=422):
     """Nothing has been posted of this party in the books of this company."""
 
     errors: list[FieldError]
+
+
+class UnfitBankAccount(Problem, status=422):
+    """A bank account cannot stand for this ledger account: {why}."""
+
+    why: str
+
+
+class StatementIsFinal(Conflict):
+    """What a bank said or was told stays as it came or went."""
+
+    reason: str = ""
+
+
+class ReconciledOnce(Conflict):
+    """That line of the books is reconciled with another line of a bank."""
+
+    reason: str = ""
+
+
+class UnfitReconciliation(Problem, status=422):
+    """The line of the bank and those of the books do not say the same: {why}."""
+
+    why: str
+
+
+class ReconciliationIsFinal(Conflict):
+    """What is reconciled stays as it is until it is undone."""
+
+    reason: str = ""
+
+
+class BillInAnotherFile(Conflict):
+    """Bill {number} is in a payment file already that is neither executed nor cancelled."""
+
+    number: str
+    reason: str = ""
+
+
+class NotBySepa(Problem, status=422):
+    """That cannot be paid by a SEPA credit transfer; what is wrong is in `errors`."""
+
+    errors: list[FieldError]
