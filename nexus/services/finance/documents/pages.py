@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -41,7 +42,7 @@ def pages(said: Statement) -> Texts:
         "tax_columns": [words(name) for name in ("tax", "base", "amount")],
         "taxes": [_tax(tax, said, words) for tax in said.taxes if not tax.withholding],
         "remarks": [words("reversed")] if any(tax.reverse_charge for tax in said.taxes) else [],
-        "terms": [words("terms"), list(_terms(said, words))],
+        "terms": [words("terms"), [*_terms(said, words), *_account(said, words)]],
         "notes": [words("notes"), said.notes or ""],
         "footer": [said.footer or "", *_footer(issued.seller, words)],
         "page": [words("page"), words("of"), "\u0661" if words.arabic_digits else "1"],
@@ -141,6 +142,16 @@ def _terms(said: Statement, words: Wording) -> Iterator[str]:
     if terms is not None and terms.discount_percent and terms.discount_days is not None:
         until = said.date + dt.timedelta(days=terms.discount_days)
         yield words("early", percent=words.percent(terms.discount_percent), date=words.date(until))
+
+
+def _account(said: Statement, words: Wording) -> Iterator[str]:
+    """Where to pay to: holder, number (an IBAN in groups of four) and bank."""
+    account = said.issued.account
+    if account is None or said.note:
+        return
+    number = account.other or "" if account.iban is None else "IBAN " + " ".join(re.findall("..?.?.?", account.iban))
+    bank = None if account.bic is None else f"BIC {account.bic}"
+    yield words("pay_to", account=", ".join(part for part in (account.name, number, bank) if part))
 
 
 def _footer(seller: Side, words: Wording) -> list[str]:

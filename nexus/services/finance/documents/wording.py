@@ -16,34 +16,34 @@ from nexus.core.money import scale
 _ORDER: Final[tuple[str, ...]] = (
     "invoice", "credit_note", "number", "date", "delivered", "due", "reference", "credits", "seller_vat", "seller_tax", "registration", "bill_to",
     "item", "quantity", "price", "tax", "amount", "discount", "net", "withheld", "total", "payable", "credited", "base", "rate", "reversed",
-    "terms", "pay_by", "early", "instalment", "notes", "page", "of",
+    "terms", "pay_by", "early", "instalment", "pay_to", "notes", "page", "of",
 )  # fmt: skip
 _WORDS: Final[dict[str, tuple[str, ...]]] = {
     "en": (
         "Invoice", "Credit note", "Number", "Date", "Delivered on", "Due on", "Your reference", "Credits invoice", "VAT ID", "Tax number", "Registered", "Bill to",
         "Description", "Quantity", "Unit price", "Tax", "Amount", "Discount", "Net", "Withheld", "Total", "Amount due", "Amount credited", "Net amount",
         "Rate", "Reverse charge: the recipient owes the tax.", "Terms of payment", "Please pay by {date}.", "{percent} off if paid by {date}.",
-        "{amount} by {date}", "Notes", "Page", "of",
+        "{amount} by {date}", "Account: {account}", "Notes", "Page", "of",
     ),
     "de": (
         "Rechnung", "Gutschrift", "Nummer", "Datum", "Geliefert am", "Fällig am", "Ihr Zeichen", "Zu Rechnung", "USt-IdNr.", "Steuernummer", "Registernummer",
         "Empfänger",
         "Bezeichnung", "Menge", "Einzelpreis", "Steuer", "Betrag", "Rabatt", "Netto", "Einbehalten", "Gesamtbetrag", "Zahlbetrag", "Gutschriftbetrag",
         "Nettobetrag", "Satz", "Steuerschuldnerschaft des Leistungsempfängers.", "Zahlungsbedingungen", "Bitte zahlen Sie bis zum {date}.",
-        "{percent} Skonto bei Zahlung bis zum {date}.", "{amount} bis zum {date}", "Hinweise", "Seite", "von",
+        "{percent} Skonto bei Zahlung bis zum {date}.", "{amount} bis zum {date}", "Bankverbindung: {account}", "Hinweise", "Seite", "von",
     ),
     "fr": (
         "Facture", "Avoir", "Numéro", "Date", "Livré le", "Échéance", "Votre référence", "Sur la facture", "N° TVA", "N° fiscal", "Immatriculation", "Client",
         "Désignation", "Quantité", "Prix unitaire", "Taxe", "Montant", "Remise", "Total HT", "Retenue", "Total TTC", "Net à payer", "Total de l'avoir",
         "Base HT", "Taux", "Autoliquidation : la taxe est due par le preneur.", "Conditions de paiement", "À régler avant le {date}.",
-        "Escompte de {percent} pour paiement avant le {date}.", "{amount} avant le {date}", "Remarques", "Page", "sur",
+        "Escompte de {percent} pour paiement avant le {date}.", "{amount} avant le {date}", "Compte bancaire : {account}", "Remarques", "Page", "sur",
     ),
     "ar": (
         "فاتورة", "إشعار دائن", "الرقم", "التاريخ", "تاريخ التسليم", "تاريخ الاستحقاق", "مرجعكم", "عن الفاتورة", "الرقم الضريبي", "رقم المكلف", "السجل التجاري",
         "فاتورة إلى",
         "البيان", "الكمية", "سعر الوحدة", "الضريبة", "المبلغ", "خصم", "الصافي", "المستقطع", "الإجمالي", "المبلغ المستحق", "المبلغ الدائن", "المبلغ الصافي",
         "النسبة", "احتساب عكسي: الضريبة على المستلم.", "شروط الدفع", "يرجى الدفع قبل {date}.", "خصم {percent} عند الدفع قبل {date}.",
-        "{amount} قبل {date}", "ملاحظات", "صفحة", "من",
+        "{amount} قبل {date}", "الحساب المصرفي: {account}", "ملاحظات", "صفحة", "من",
     ),
 }  # fmt: skip
 _ARABIC_DIGITS: Final = {48 + digit: 0x0660 + digit for digit in range(10)}

@@ -13,9 +13,9 @@ from pypdf import PdfReader
 from nexus.core import uuid7
 from nexus.runtime.testing import Answered
 from nexus.services.finance.api import CancelInvoice, CreditInvoice
-from nexus.services.finance.entities import BillingProfile, Company, Invoice, Letterhead, PaymentTerm
+from nexus.services.finance.entities import BankAccount, BillingProfile, Company, Invoice, Letterhead, PaymentTerm
 from nexus.services.finance.invoice_terms import InvoiceKind, TermPart
-from nexus.services.finance.tests.conftest import Books
+from nexus.services.finance.tests.conftest import BANK, Books
 from nexus.services.finance.tests.test_invoice_posting import BILL, drafted, posted
 from nexus.services.finance.tests.test_invoices import CUSTOMER, line, taxed
 
@@ -73,6 +73,24 @@ async def test_a_posted_invoice_says_what_it_is(taxed: Books) -> None:
     assert answer.headers["content-disposition"] == f'inline; filename="SAL-{day.year}-00001.pdf"'
     kept = await document(taxed, invoice, if_none_match=answer.headers["etag"])
     assert (kept.status, kept.body) == (304, b"")
+
+
+async def test_says_where_to_pay_to(taxed: Books) -> None:
+    await addressed(taxed)
+    given: dict[str, Any] = {
+        "company_id": taxed.company.id,
+        "name": "Current account",
+        "iban": "DE89370400440532013000",
+        "bic": "COBADEFFXXX",
+    }
+    await taxed.finance.given(BankAccount(account_id=taxed.accounts[BANK], currency="NGN", **given))
+    invoice = await posted(taxed, line("1000", "VAT7.5"))
+
+    assert "Account: Ade Bakery, IBAN DE89 3704 0044 0532 0130 00, BIC COBADEFFXXX" in text(await document(taxed, invoice))
+
+    await taxed.finance.run(CreditInvoice(invoice_id=invoice.id))
+    (note,) = await taxed.finance.list(Invoice, Invoice.credit_of_id == invoice.id)
+    assert "IBAN" not in text(await document(taxed, note))
 
 
 async def test_is_the_same_to_the_byte_whatever_changes_later(taxed: Books) -> None:
