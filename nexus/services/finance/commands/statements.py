@@ -64,7 +64,7 @@ async def _take_in(
     kept = tx.add(
         BankStatement(
             bank_account_id=account.id,
-            format=cmd.format,
+            file_format=cmd.format,
             reference=read.reference,
             since=since,
             until=until,

@@ -49,7 +49,7 @@ class BankStatement(Entity):
     editable: ClassVar[bool] = False
 
     bank_account_id: Mapped[UUID] = f.ref("finance.bank_account", index=False, read_only=True)
-    format: Mapped[StatementFormat] = f.enum_(StatementFormat, read_only=True)
+    file_format: Mapped[StatementFormat] = f.enum_(StatementFormat, read_only=True)
     reference: Mapped[str | None] = f.text(60, default=None, read_only=True, search=True, help="What the bank calls it.")
     since: Mapped[dt.date] = f.date(read_only=True)
     until: Mapped[dt.date] = f.date(read_only=True)

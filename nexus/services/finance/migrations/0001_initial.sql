@@ -750,7 +750,7 @@ CREATE INDEX ix_finance_account_balance_account_id ON {s}.finance_account_balanc
 CREATE INDEX ix_finance_account_balance_company_id ON {s}.finance_account_balance (company_id, period_id);
 CREATE TABLE {s}.finance_bank_statement (
 	bank_account_id UUID NOT NULL,
-	format VARCHAR(40) NOT NULL,
+	file_format VARCHAR(40) NOT NULL,
 	reference TEXT,
 	since DATE NOT NULL,
 	until DATE NOT NULL,
@@ -776,7 +776,7 @@ CREATE TABLE {s}.finance_bank_statement (
 	CONSTRAINT ck_finance_bank_statement_closing_scale CHECK (closing = round(closing, nexus_cell.currency_scale(currency))),
 	CONSTRAINT ck_finance_bank_statement_closing_size CHECK (abs(closing) < 1e20),
 	CONSTRAINT ck_finance_bank_statement_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
-	CONSTRAINT ck_finance_bank_statement_format_known CHECK (format IN ('camt053', 'mt940', 'ofx', 'csv')),
+	CONSTRAINT ck_finance_bank_statement_file_format_known CHECK (file_format IN ('camt053', 'mt940', 'ofx', 'csv')),
 	CONSTRAINT ck_finance_bank_statement_movement_scale CHECK (movement = round(movement, nexus_cell.currency_scale(currency))),
 	CONSTRAINT ck_finance_bank_statement_movement_size CHECK (abs(movement) < 1e20),
 	CONSTRAINT ck_finance_bank_statement_opening_scale CHECK (opening = round(opening, nexus_cell.currency_scale(currency))),

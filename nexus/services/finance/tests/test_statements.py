@@ -47,7 +47,7 @@ async def test_a_file_is_taken_in_once(books: Books, format: StatementFormat) ->
 
     (kept,) = await books.finance.list(BankStatement)
     assert (told.bank_statement_ids, told.imported, told.known) == ([kept.id], 2, 0)
-    assert (str(kept.movement), kept.line_count, kept.format) == ("49.75", 2, format)
+    assert (str(kept.movement), kept.line_count, kept.file_format) == ("49.75", 2, format)
     went, came = await lines(books)
     assert [(one.status, one.bank_statement_id, one.position) for one in (went, came)] == [
         (BankLineStatus.UNMATCHED, kept.id, 1),
