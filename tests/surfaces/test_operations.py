@@ -14,7 +14,7 @@ from nexus.services.crm.entities import Contact, Lead
 from nexus.surfaces.openapi import document
 from nexus.surfaces.operations import Ask, Operations
 
-FILES = {"bulk", "import", "export", "imports"}
+FILES = {"bulk", "import", "export", "imports", "document"}
 """What is about many rows at once, and REST's alone."""
 
 
