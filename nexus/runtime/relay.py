@@ -199,7 +199,8 @@ class Relay:
     async def _wait(self, pause: float) -> bool:
         if not self._woken.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
         woken = self._woken.is_set()
         self._woken.clear()
         return woken

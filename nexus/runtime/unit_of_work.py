@@ -30,7 +30,7 @@ from nexus.surfaces.permissions import Rights
 from nexus.surfaces.records import Remembered, as_arguments, changeable, records_of
 from nexus.surfaces.redirects import Merged, survivor_statement
 from nexus.surfaces.shapes import Shape, shape_of
-from nexus.surfaces.sql import call
+from nexus.surfaces.sql import call, call_by
 
 N = TypeVar("N", bound=Entity)
 V = TypeVar("V", bound=Event)
@@ -159,12 +159,14 @@ class UnitOfWork(Tx):
     async def _select(
         self, kind: type[N], where: Sequence[Any], *, lock: bool, order_by: Sequence[Any] = (), limit: int | None = None
     ) -> builtins.list[N]:
-        records = records_of(kind)
-        inner = sa.select(*records.columns).where(*where).order_by(*order_by)
-        inner = inner.limit(limit) if limit is not None else inner
-        rows = (inner.with_for_update() if lock else inner).subquery("x")
-        statement = sa.select(sa.func.row_to_json(sa.literal_column("x"))).select_from(rows)
-        (result,) = await self.ask(call(statement, self._caller))
+        def whole() -> Any:
+            inner = sa.select(*records_of(kind).columns).where(*where).order_by(*order_by)
+            inner = inner.limit(limit) if limit is not None else inner
+            rows = (inner.with_for_update() if lock else inner).subquery("x")
+            return sa.select(sa.func.row_to_json(sa.literal_column("x"))).select_from(rows)
+
+        outline = (kind, lock, len(where), limit)
+        (result,) = await self.ask(call_by(outline, [*where, *order_by], whole, self._caller))
         return [cast(N, self._keep(kind, row[0] or b"")) for row in result.rows]
 
     def _keep(self, kind: type[Entity], row: bytes) -> Entity:
