@@ -55,6 +55,12 @@ def mode(file: Path, value: int) -> Iterator[None]:
         file.chmod(before)
 
 
+@pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How full the disk of the machine is that runs the tests is no matter of theirs."""
+    monkeypatch.setattr(here.shutil, "disk_usage", lambda place: SimpleNamespace(free=50 << 30, total=100 << 30))
+
+
 @pytest.fixture(scope="module")
 def patient(cli: Cli) -> Cli:
     """With a tenant, and so with an audit chain and events."""
@@ -67,7 +73,9 @@ def test_all_is_well(patient: Cli) -> None:
 
     assert said.code == 0, said
     report = said.json()
-    assert (report["well"], {one["state"] for one in report["findings"]}) == (True, {"ok"})
+    assert report["well"]
+    assert {one["state"] for one in report["findings"] if one["about"] != "disk"} == {"ok"}  # a process sees the real disk
+    assert found(patient) and all(one.state == "ok" for one in found(patient))
     assert {one["name"]: (one["value"], one["from"]) for one in report["settings"]}["port"] == (patient.nexus.port, "NEXUS_PORT")
     text = patient("doctor")
     assert (text.code, text.err) == (0, "")
