@@ -15,12 +15,13 @@ from nexus.engines.oltp import Row
 from nexus.surfaces.exports import cell
 from nexus.surfaces.sql import constant
 
-Format = Literal["json", "csv", "xlsx"]
+Format = Literal["json", "csv", "xlsx", "pdf"]
 Kind = Literal["text", "number", "date", "instant", "bool", "json"]
 MEDIA: Final[dict[str, Format]] = {
     "application/json": "json",
     "text/csv": "csv",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/pdf": "pdf",
 }
 MOST_ROWS: Final = 1_048_575
 """That a sheet holds below its header."""
@@ -47,7 +48,7 @@ def asked_format(given: str | None, accept: bytes) -> Format:
     """The format that `format=` names, or else the first media type of the Accept header that is known. Invalid (422) names `format`."""
     if given is not None:
         if given not in MEDIA.values():
-            raise Invalid.of(FieldError("format", f"is json, csv or xlsx, not {given!r}"))
+            raise Invalid.of(FieldError("format", f"is json, csv, xlsx or pdf, not {given!r}"))
         return cast(Format, given)
     wanted = [one.partition(";")[0].strip() for one in accept.decode("ascii", "replace").lower().split(",")]
     known: list[Format] = [MEDIA[one] for one in wanted if one in MEDIA]

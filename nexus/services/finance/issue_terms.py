@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from decimal import Decimal
 from typing import Annotated, Final
 from uuid import UUID
@@ -17,12 +16,6 @@ LANGUAGE: Final = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$"
 VAT_ID: Final = r"^[A-Z]{2}[0-9A-Z+*]{2,13}$"
 COLOR: Final = r"^#[0-9a-fA-F]{6}$"
 SCHEME: Final = r"^[0-9]{4}$|^[A-Z]{2}$"
-_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]|[\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """A text without what neither a page nor XML shows: control characters, and marks that would turn the text around them."""
-    return _UNPRINTABLE.sub("", text)
 
 
 class Side(Value, frozen=True, kw_only=True):

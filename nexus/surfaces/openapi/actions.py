@@ -22,7 +22,7 @@ _NOBODY = rights_of(frozenset[str](), frozenset[str]())
 _FORMAT = query(
     "format",
     {"type": "string", "enum": list(MEDIA.values()), "default": "json"},
-    "A table as CSV or as a workbook. Without it the Accept header says.",
+    "A table as CSV, as a workbook or as pages. Without it the Accept header says.",
 )
 
 

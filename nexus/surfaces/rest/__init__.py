@@ -81,7 +81,7 @@ class Rest:
         for document in service.documents():
             by_entity[document.entity.entity_name()].papers[document.name] = Papers(self._host, document)
         for answer in service.answers():
-            self.reports[service.name, answer.name] = Report(self._host, answer)
+            self.reports[service.name, answer.name] = Report(self._host, answer, service.name)
 
     async def __call__(self, request: Request, service: str, rest: list[str]) -> Response:
         """Answer `/api/v1/{service}/{rest…}`. NotFound (404) for a path that is not there, MethodNotAllowed (405) for a method that is not."""

@@ -1,4 +1,4 @@
-"""REST of reports: `GET …/reports/{name}`, as JSON that the database builds, as CSV, or as a workbook."""
+"""REST of reports: `GET …/reports/{name}`, as JSON that the database builds, as CSV, as a workbook, or as pages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nexus.core.message import Answer
 from nexus.core.problem import Forbidden, Invalid
 from nexus.engines.oltp import DatabaseError, Row
 from nexus.surfaces.calling import Host
+from nexus.surfaces.printing import MOST_ROWS, Facts, printed
 from nexus.surfaces.refusals import problem_of
 from nexus.surfaces.rest.message import JSON, Header, Request, Response, tag_of
 from nexus.surfaces.spreadsheets import MEDIA, Format, Kind, Workbook, asked_format, csv_rows, kinds_of, text_rows
@@ -21,15 +22,19 @@ from nexus.surfaces.sql import call
 from nexus.surfaces.wire import field_error
 
 _BLOCK: Final = 1 << 18
+_AT_ONCE: Final = 2
+"""Reports that are set into pages at the same time: each takes a processor."""
 VARY: Final[Header] = (b"vary", b"accept")
 
 
 class Report:
     """The endpoint of one query: its parameters are the query string, its answer is built by the database."""
 
-    def __init__(self, host: Host, answer: Answer) -> None:
+    def __init__(self, host: Host, answer: Answer, service: str) -> None:
         self._host = host
         self.answer = answer
+        self._service = service
+        self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def __call__(self, request: Request, raw_id: str | None = None) -> Response:
         """The rows as `format=` or the Accept header asks for them: JSON, or else a file."""
@@ -39,7 +44,10 @@ class Report:
             raise Forbidden(permission=self.answer.needs)
         given = request.parameters("format", *self.answer.query.__struct_fields__)
         form = asked_format(given.pop("format", None), request.headers.get(b"accept", b""))
-        select = self.answer.select(self._question(given), rights)
+        question = self._question(given)
+        select = self.answer.select(question, rights)
+        if form == "pdf":
+            return await self._pages(request, select, Facts(self._service, question, rights))
         return await (self._json(request, select) if form == "json" else self._file(request, select, form))
 
     async def _json(self, request: Request, select: Any) -> Response:
@@ -51,6 +59,20 @@ class Report:
             raise problem_of(error) or error from error
         body = b'{"items":' + (result.rows[0][0] or b"[]") + b"}"
         return Response(200, body, [JSON, tag_of(body), VARY])
+
+    async def _pages(self, request: Request, select: Any, facts: Facts) -> Response:
+        caller, kinds = request.caller, kinds_of(select)
+        rows = text_rows(select, kinds).limit(MOST_ROWS + 1)
+        try:
+            found, *named = await self._host.oltp(caller.cell).run(
+                caller.schema, *[call(rows, caller.values()), *facts.calls(caller.values())], lane="slow"
+            )
+        except DatabaseError as error:
+            raise problem_of(error) or error from error
+        said = facts.named([one.rows for one in named])
+        async with self._turn:
+            body = await asyncio.to_thread(printed, self.answer.name, caller.tenant.name, said, select, kinds, found.rows)
+        return Response(200, body, [_type("pdf"), self._named("pdf"), VARY])
 
     async def _file(self, request: Request, select: Any, form: Format) -> Response:
         kinds = kinds_of(select)
@@ -64,8 +86,11 @@ class Report:
             stream = _csv(",".join(kinds).encode(), first, pages)
         else:
             stream = _blocks(await _workbook(self.answer.name, kinds, first, pages))
-        name = f'attachment; filename="{self.answer.name}.{form}"'.encode()
-        return Response(200, b"", [_type(form), (b"content-disposition", name), VARY], stream)
+        return Response(200, b"", [_type(form), self._named(form), VARY], stream)
+
+    def _named(self, form: Format) -> Header:
+        how = "inline" if form == "pdf" else "attachment"
+        return (b"content-disposition", f'{how}; filename="{self.answer.name}.{form}"'.encode())
 
     def _question(self, given: dict[str, str]) -> Any:
         try:

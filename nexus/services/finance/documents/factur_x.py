@@ -8,8 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from nexus.services.finance.documents.pages import Texts
 from nexus.services.finance.documents.typesetting import pdf
+from nexus.typesetting import Texts
 
 _SAYS: Final = Path(__file__).with_name("factur-x.xmp")
 _BAG, _END = b"</rdf:Bag></pdfaExtension:schemas>", b"</rdf:RDF>"

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final
 
 from nexus.services.finance.documents.statement import Statement
 from nexus.services.finance.documents.wording import Wording, wording
 from nexus.services.finance.invoice_terms import InvoiceLine, InvoiceTax, LineFigures
-from nexus.services.finance.issue_terms import Side, printable
+from nexus.services.finance.issue_terms import Side
+from nexus.typesetting import Texts, printable
 
 COLOR: Final = "#1f3a5f"
 _LETTER: Final = frozenset({"US", "CA", "MX", "PH", "CL", "CO", "VE"})
 """Where paper is Letter, not A4."""
-
-Texts: TypeAlias = "str | Sequence[Texts] | Mapping[str, Texts]"
 
 
 def pages(said: Statement) -> Texts:
     """Everything that invoice.typ prints, as texts."""
     issued = said.issued
     words = wording(issued.language, issued.seller.country)
-    shown: dict[str, Texts] = {
+    return {
         "language": words.language,
         "paper": "us-letter" if issued.seller.country in _LETTER else "a4",
         "color": said.color or COLOR,
@@ -47,15 +46,6 @@ def pages(said: Statement) -> Texts:
         "footer": [said.footer or "", *_footer(issued.seller, words)],
         "page": [words("page"), words("of"), "\u0661" if words.arabic_digits else "1"],
     }
-    return _printable(shown)
-
-
-def _printable(texts: Texts) -> Texts:
-    if isinstance(texts, str):
-        return printable(texts)
-    if isinstance(texts, Mapping):
-        return {name: _printable(one) for name, one in texts.items()}
-    return [_printable(one) for one in texts]
 
 
 def terms(said: Statement) -> str | None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from xml.etree import ElementTree as ET
 
 from nexus.services.finance.documents.wording import plain
-from nexus.services.finance.issue_terms import printable
+from nexus.typesetting import printable
 
 Content: TypeAlias = "ET.Element | str | Decimal | None"
 

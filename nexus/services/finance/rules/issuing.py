@@ -6,7 +6,8 @@ from typing import Any
 
 from nexus.core import Tx, and_, select
 from nexus.services.finance.entities import BankAccount, BillingProfile, Company, Invoice, Letterhead, PaymentTerm
-from nexus.services.finance.issue_terms import Issued, PayTo, Preceding, Side, TermsGiven, printable
+from nexus.services.finance.issue_terms import Issued, PayTo, Preceding, Side, TermsGiven
+from nexus.typesetting import printable
 
 _SIDE = tuple(name for name in Side.__struct_fields__ if name != "name")
 
