@@ -1,14 +1,17 @@
 """How finance's records may change. A state column changes by these moves and in no other way."""
 
 from nexus.core import Flow, Move
+from nexus.services.finance.asset_terms import AssetStatus, RunStatus
 from nexus.services.finance.bank_terms import BankLineStatus, LinkStatus, PaymentFileStatus, TransferStatus
 from nexus.services.finance.deferral_terms import DeferralStatus
 from nexus.services.finance.entities import (
     AccountingPeriod,
     Allocation,
+    Asset,
     BankReconciliation,
     BankStatementLine,
     DeferralSchedule,
+    DepreciationRun,
     FiscalYear,
     Invoice,
     JournalEntry,
@@ -72,6 +75,23 @@ subscription_flow = Flow(
 )
 
 deferral_flow = Flow(DeferralSchedule.status, Move("finish", [DeferralStatus.RUNNING], DeferralStatus.DONE))
+
+asset_flow = Flow(
+    Asset.status,
+    Move("revise", [AssetStatus.DRAFT], AssetStatus.DRAFT),
+    Move("discard", [AssetStatus.DRAFT], AssetStatus.DRAFT),
+    Move("capitalize", [AssetStatus.DRAFT], AssetStatus.IN_USE),
+    Move("undo_capitalization", [AssetStatus.IN_USE], AssetStatus.DRAFT),
+    Move("change_useful_life", [AssetStatus.IN_USE], AssetStatus.IN_USE),
+    Move("dispose", [AssetStatus.IN_USE, AssetStatus.FULLY_DEPRECIATED], AssetStatus.DISPOSED),
+    Move("undo_disposal", [AssetStatus.DISPOSED], AssetStatus.IN_USE),
+    # these follow from what is posted alone
+    Move("finish", [AssetStatus.IN_USE], AssetStatus.FULLY_DEPRECIATED),
+    Move("resume", [AssetStatus.FULLY_DEPRECIATED], AssetStatus.IN_USE),
+)
+
+run_flow = Flow(DepreciationRun.status, Move("undo", [RunStatus.POSTED], RunStatus.UNDONE))
+
 _OPEN_LINE = (BankLineStatus.UNMATCHED, BankLineStatus.SUGGESTED, BankLineStatus.MATCHED)
 
 bank_line_flow = Flow(

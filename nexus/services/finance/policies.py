@@ -5,7 +5,8 @@ from __future__ import annotations
 from nexus.core import role
 
 accountant = role("finance.accountant", "Accountant", "finance.*:*")
-"""Writes off and exceeds credit limits as well: that is for somebody who neither invoices nor takes the money."""
+"""Writes off and exceeds credit limits as well: that is for somebody who neither invoices nor takes the money. Disposes of assets, says how
+long they last and takes back what was booked of them: that is for somebody who does not put them into the register."""
 
 bookkeeper = role(
     "finance.bookkeeper",
@@ -14,8 +15,9 @@ bookkeeper = role(
     "finance.exchange_rate:*",
     "finance.cost_center:*",
     *[f"finance.invoice:{verb}" for verb in ("create", "revise", "cancel", "cancel_drafts", "post", "credit", "allocate", "defer")],
-    *[f"finance.company:{verb}" for verb in ("dun", "run_subscriptions", "recognize_deferrals")],
+    *[f"finance.company:{verb}" for verb in ("dun", "run_subscriptions", "recognize_deferrals", "run_depreciation")],
     "finance.deferral_schedule:end",
+    *[f"finance.asset:{verb}" for verb in ("create", "revise", "discard", "capitalize")],
     *[f"finance.subscription:{verb}" for verb in ("create", "revise", "end")],
     "finance.dunning_block:*",
     *[f"finance.journal_entry:{verb}" for verb in ("create", "revise", "discard", "post", "post_draft", "reverse")],

@@ -2,6 +2,7 @@
 
 from nexus.services.finance.entities.accounts import Account, AccountRole, CostCenter, ExchangeRate, Journal
 from nexus.services.finance.entities.allocations import Allocation
+from nexus.services.finance.entities.assets import Asset, AssetMovement, DepreciationRun
 from nexus.services.finance.entities.balances import AccountBalance, JournalHead, JournalSeries
 from nexus.services.finance.entities.banking import BankAccount, BankReconciliation, BankStatement, BankStatementLine, ReconcileRule
 from nexus.services.finance.entities.companies import Company
@@ -23,6 +24,8 @@ __all__ = [
     "AccountRole",
     "AccountingPeriod",
     "Allocation",
+    "Asset",
+    "AssetMovement",
     "BankAccount",
     "BankReconciliation",
     "BankStatement",
@@ -32,6 +35,7 @@ __all__ = [
     "CostCenter",
     "DeferralEntry",
     "DeferralSchedule",
+    "DepreciationRun",
     "DunnedInvoice",
     "Dunning",
     "DunningBlock",

@@ -179,6 +179,30 @@ CREATE TABLE {s}.finance_cost_center (
 );
 CREATE INDEX ix_finance_cost_center_search ON {s}.finance_cost_center USING gin (search);
 CREATE UNIQUE INDEX uq_finance_cost_center_code ON {s}.finance_cost_center (company_id, code) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_depreciation_run (
+	company_id UUID NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	until DATE NOT NULL,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_depreciation_run PRIMARY KEY (id),
+	CONSTRAINT ck_finance_depreciation_run_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_depreciation_run_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_depreciation_run_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_depreciation_run_status_known CHECK (status IN ('posted', 'undone')),
+	CONSTRAINT fk_finance_depreciation_run_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id)
+);
+CREATE INDEX ix_finance_depreciation_run_company_id ON {s}.finance_depreciation_run (company_id);
 CREATE TABLE {s}.finance_dunning (
 	company_id UUID NOT NULL,
 	date DATE NOT NULL,
@@ -904,6 +928,76 @@ CREATE TABLE {s}.finance_payment_file (
 CREATE INDEX ix_finance_payment_file_bank_account_id ON {s}.finance_payment_file (bank_account_id);
 CREATE INDEX ix_finance_payment_file_status ON {s}.finance_payment_file (status);
 CREATE UNIQUE INDEX uq_finance_payment_file_message_id ON {s}.finance_payment_file (message_id) WHERE archived_at IS NULL;
+CREATE TABLE {s}.finance_asset (
+	company_id UUID NOT NULL,
+	name TEXT NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	account_id UUID NOT NULL,
+	accumulated_account_id UUID NOT NULL,
+	expense_account_id UUID NOT NULL,
+	cost_center_id UUID,
+	invoice_id UUID,
+	line BIGINT,
+	acquired_on DATE NOT NULL,
+	starts_on DATE NOT NULL,
+	cost NUMERIC NOT NULL,
+	residual_value NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	method VARCHAR(40) NOT NULL,
+	factor NUMERIC,
+	life_months BIGINT NOT NULL,
+	parts JSONB NOT NULL,
+	done BIGINT NOT NULL,
+	depreciated NUMERIC NOT NULL,
+	next_on DATE,
+	entry_id UUID,
+	disposed_on DATE,
+	proceeds NUMERIC,
+	disposal_entry_id UUID,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_asset PRIMARY KEY (id),
+	CONSTRAINT ck_finance_asset_cost_more_than_zero CHECK (cost > 0),
+	CONSTRAINT ck_finance_asset_cost_scale CHECK (cost = round(cost, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_asset_cost_size CHECK (abs(cost) < 1e20),
+	CONSTRAINT ck_finance_asset_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_asset_depreciated_down_to_its_residual_value CHECK (depreciated BETWEEN 0 AND cost - residual_value),
+	CONSTRAINT ck_finance_asset_depreciated_scale CHECK (depreciated = round(depreciated, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_asset_depreciated_size CHECK (abs(depreciated) < 1e20),
+	CONSTRAINT ck_finance_asset_depreciated_when_fully CHECK (status <> 'fully_depreciated' OR depreciated = cost - residual_value),
+	CONSTRAINT ck_finance_asset_disposed_on_when_disposed CHECK ((status = 'disposed') = (disposed_on IS NOT NULL)),
+	CONSTRAINT ck_finance_asset_factor_of_a_declining_balance CHECK ((method = 'declining_balance') = (factor IS NOT NULL)),
+	CONSTRAINT ck_finance_asset_factor_scale CHECK (factor = round(factor, 4)),
+	CONSTRAINT ck_finance_asset_factor_size CHECK (abs(factor) < 1e2),
+	CONSTRAINT ck_finance_asset_method_known CHECK (method IN ('straight_line', 'declining_balance')),
+	CONSTRAINT ck_finance_asset_next_on_while_in_use CHECK (status = 'in_use' OR next_on IS NULL),
+	CONSTRAINT ck_finance_asset_proceeds_scale CHECK (proceeds = round(proceeds, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_asset_proceeds_size CHECK (abs(proceeds) < 1e20),
+	CONSTRAINT ck_finance_asset_residual_value_scale CHECK (residual_value = round(residual_value, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_asset_residual_value_size CHECK (abs(residual_value) < 1e20),
+	CONSTRAINT ck_finance_asset_residual_value_within_its_cost CHECK (residual_value BETWEEN 0 AND cost),
+	CONSTRAINT ck_finance_asset_status_known CHECK (status IN ('draft', 'in_use', 'fully_depreciated', 'disposed')),
+	CONSTRAINT fk_finance_asset_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_asset_accumulated_account_id FOREIGN KEY(accumulated_account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_asset_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_asset_cost_center_id FOREIGN KEY(cost_center_id) REFERENCES {s}.finance_cost_center (id),
+	CONSTRAINT fk_finance_asset_disposal_entry_id FOREIGN KEY(disposal_entry_id) REFERENCES {s}.finance_journal_entry (id),
+	CONSTRAINT fk_finance_asset_entry_id FOREIGN KEY(entry_id) REFERENCES {s}.finance_journal_entry (id),
+	CONSTRAINT fk_finance_asset_expense_account_id FOREIGN KEY(expense_account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_asset_invoice_id FOREIGN KEY(invoice_id) REFERENCES {s}.finance_invoice (id)
+);
+CREATE INDEX ix_finance_asset_invoice_id ON {s}.finance_asset (invoice_id);
+CREATE INDEX ix_finance_asset_next_on ON {s}.finance_asset (company_id, next_on) WHERE next_on IS NOT NULL;
+CREATE INDEX ix_finance_asset_search ON {s}.finance_asset USING gin (search);
 CREATE TABLE {s}.finance_deferral_schedule (
 	company_id UUID NOT NULL,
 	invoice_id UUID NOT NULL,
@@ -1147,6 +1241,49 @@ CREATE INDEX ix_finance_allocation_credit_line_id ON {s}.finance_allocation (cre
 CREATE INDEX ix_finance_allocation_debit_line_id ON {s}.finance_allocation (debit_line_id);
 CREATE INDEX ix_finance_allocation_effective_from ON {s}.finance_allocation (company_id, effective_from);
 CREATE INDEX ix_finance_allocation_effective_until ON {s}.finance_allocation (company_id, effective_until) WHERE effective_until IS NOT NULL;
+CREATE TABLE {s}.finance_asset_movement (
+	company_id UUID NOT NULL,
+	asset_id UUID NOT NULL,
+	kind VARCHAR(40) NOT NULL,
+	date DATE NOT NULL,
+	cost NUMERIC NOT NULL,
+	depreciation NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	account_id UUID NOT NULL,
+	accumulated_account_id UUID NOT NULL,
+	part BIGINT,
+	depreciation_run_id UUID,
+	entry_id UUID NOT NULL,
+	taken_back BOOLEAN NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_asset_movement PRIMARY KEY (id),
+	CONSTRAINT ck_finance_asset_movement_cost_scale CHECK (cost = round(cost, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_asset_movement_cost_size CHECK (abs(cost) < 1e20),
+	CONSTRAINT ck_finance_asset_movement_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_asset_movement_depreciation_scale CHECK (depreciation = round(depreciation, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_asset_movement_depreciation_size CHECK (abs(depreciation) < 1e20),
+	CONSTRAINT ck_finance_asset_movement_kind_known CHECK (kind IN ('acquisition', 'depreciation', 'disposal')),
+	CONSTRAINT fk_finance_asset_movement_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_asset_movement_accumulated_account_id FOREIGN KEY(accumulated_account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_asset_movement_asset_id FOREIGN KEY(asset_id) REFERENCES {s}.finance_asset (id),
+	CONSTRAINT fk_finance_asset_movement_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_asset_movement_depreciation_run_id FOREIGN KEY(depreciation_run_id) REFERENCES {s}.finance_depreciation_run (id),
+	CONSTRAINT fk_finance_asset_movement_entry_id FOREIGN KEY(entry_id) REFERENCES {s}.finance_journal_entry (id)
+);
+CREATE INDEX ix_finance_asset_movement_asset_id ON {s}.finance_asset_movement (asset_id, date);
+CREATE INDEX ix_finance_asset_movement_company_id ON {s}.finance_asset_movement (company_id, date);
+CREATE INDEX ix_finance_asset_movement_entry_id ON {s}.finance_asset_movement (entry_id, id);
+CREATE INDEX ix_finance_asset_movement_run_id ON {s}.finance_asset_movement (depreciation_run_id) WHERE depreciation_run_id IS NOT NULL;
+CREATE UNIQUE INDEX uq_finance_asset_movement_part ON {s}.finance_asset_movement (asset_id, part) WHERE part IS NOT NULL AND NOT taken_back;
 CREATE TABLE {s}.finance_bank_statement_line (
 	bank_account_id UUID NOT NULL,
 	bank_statement_id UUID NOT NULL,
@@ -1280,6 +1417,91 @@ CREATE TABLE {s}.finance_bank_reconciliation (
 );
 CREATE INDEX ix_finance_bank_reconciliation_bank_statement_line_id ON {s}.finance_bank_reconciliation (bank_statement_line_id);
 CREATE UNIQUE INDEX uq_finance_bank_reconciliation_journal_line_id ON {s}.finance_bank_reconciliation (journal_line_id) WHERE status = 'made';
+-- What always holds between the register of assets and the ledger: what an asset has cost and lost is what entries have posted of it.
+
+-- A movement is written with its entry, and changes once more, when it is taken back.
+CREATE FUNCTION {s}.finance_asset_movement_final() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.taken_back OR (OLD.id, OLD.company_id, OLD.asset_id, OLD.kind, OLD.date, OLD.cost, OLD.depreciation, OLD.currency,
+            OLD.account_id, OLD.accumulated_account_id, OLD.part, OLD.depreciation_run_id, OLD.entry_id) IS DISTINCT FROM (NEW.id, NEW.company_id,
+            NEW.asset_id, NEW.kind, NEW.date, NEW.cost, NEW.depreciation, NEW.currency, NEW.account_id, NEW.accumulated_account_id, NEW.part,
+            NEW.depreciation_run_id, NEW.entry_id) THEN
+        PERFORM {s}.finance_refuse('AssetMovementIsFinal', '{}');
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER final BEFORE UPDATE OR DELETE ON {s}.finance_asset_movement FOR EACH ROW EXECUTE FUNCTION {s}.finance_asset_movement_final();
+
+-- The accounts on which an entry does not post what assets say of it. Entries of assets and runs, and what takes them back, post just that; of
+-- others, as bills, assets say no more than there is.
+CREATE FUNCTION {s}.finance_assets_not_in_entry(entry uuid) RETURNS TABLE (account_id uuid, said numeric, booked numeric) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    own boolean;
+BEGIN
+    SELECT coalesce(was.source_entity, e.source_entity, '') IN ('finance.asset', 'finance.depreciation_run') INTO own
+        FROM {s}.finance_journal_entry e LEFT JOIN {s}.finance_journal_entry was ON was.id = e.reversal_of_id WHERE e.id = entry;
+    RETURN QUERY SELECT s.account_id, s.said, coalesce(b.booked, 0) FROM (
+            SELECT v.account_id, sum(v.value) AS said FROM {s}.finance_asset_movement m
+            CROSS JOIN LATERAL (VALUES (m.account_id, m.cost), (m.accumulated_account_id, -m.depreciation)) AS v (account_id, value)
+            WHERE m.entry_id = entry GROUP BY v.account_id) s
+        LEFT JOIN (SELECT l.account_id, sum(l.debit - l.credit) AS booked FROM {s}.finance_journal_line l WHERE l.entry_id = entry
+            GROUP BY l.account_id) b ON b.account_id = s.account_id
+        WHERE own AND s.said <> coalesce(b.booked, 0) OR NOT own AND (s.said < 0 OR s.said > greatest(b.booked, 0));
+END $$;
+
+-- At the end of each transaction the register says of an asset what its movements come to, and they are what their entries post. Two assets that
+-- take from one bill wait for each other. Of all movements of an entry the last looks at it, so that a run of many assets is looked at once.
+CREATE FUNCTION {s}.finance_asset_movement_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    e {s}.finance_journal_entry;
+    wrong record;
+BEGIN
+    PERFORM {s}.finance_asset_as_moved(NEW.asset_id);
+    IF NEW.id <> (SELECT m.id FROM {s}.finance_asset_movement m WHERE m.entry_id = NEW.entry_id ORDER BY m.id DESC LIMIT 1) THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO e FROM {s}.finance_journal_entry WHERE id = NEW.entry_id FOR NO KEY UPDATE;
+    SELECT w.*, a.code INTO wrong FROM {s}.finance_assets_not_in_entry(NEW.entry_id) w JOIN {s}.finance_account a ON a.id = w.account_id ORDER BY a.code LIMIT 1;
+    IF FOUND OR e.number IS NULL OR e.company_id <> NEW.company_id THEN
+        PERFORM {s}.finance_refuse('AssetNotInEntry', jsonb_build_object('number', coalesce(e.number, e.id::text), 'account', coalesce(wrong.code, ''),
+            'said', coalesce(wrong.said, 0)::text, 'booked', coalesce(wrong.booked, 0)::text));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION {s}.finance_asset_as_moved(asset uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    a {s}.finance_asset;
+    m record;
+BEGIN
+    SELECT * INTO a FROM {s}.finance_asset WHERE id = asset;
+    SELECT coalesce(sum(cost), 0) AS cost, coalesce(sum(depreciation), 0) AS depreciation INTO m FROM {s}.finance_asset_movement WHERE asset_id = asset;
+    IF (m.cost, m.depreciation) <> (CASE WHEN a.status IN ('in_use', 'fully_depreciated') THEN a.cost ELSE 0 END,
+            CASE WHEN a.status IN ('in_use', 'fully_depreciated') THEN a.depreciated ELSE 0 END) THEN
+        PERFORM {s}.finance_refuse('AssetDiffers', jsonb_build_object('name', a.name));
+    END IF;
+END $$;
+CREATE FUNCTION {s}.finance_asset_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM {s}.finance_asset_as_moved(NEW.id);
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER holds AFTER INSERT ON {s}.finance_asset_movement DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {s}.finance_asset_movement_holds();
+CREATE CONSTRAINT TRIGGER holds AFTER INSERT OR UPDATE ON {s}.finance_asset DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION {s}.finance_asset_holds();
+
+-- An entry on which an asset stands is taken back with the asset, never alone.
+CREATE FUNCTION {s}.finance_with_its_asset() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {s}.finance_asset_movement WHERE entry_id = NEW.id AND NOT taken_back) THEN
+        PERFORM {s}.finance_refuse('EntryOfDocument', jsonb_build_object('number', NEW.number, 'document', 'an asset, whose runs and disposals are undone'));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER with_its_asset AFTER UPDATE ON {s}.finance_journal_entry DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'reversed') EXECUTE FUNCTION {s}.finance_with_its_asset();
+
 -- What lines of banks may be about: pairs are found by joins on what is equal (words of the text, amounts), and only pairs are scored.
 
 CREATE FUNCTION {s}.finance_bare(said text) RETURNS text LANGUAGE sql IMMUTABLE RETURN regexp_replace(upper(said), '[^0-9A-Z]', '', 'g');
@@ -2122,4 +2344,4 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_bank_account, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_reconcile_rule, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_bank_statement, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_payment_file, {s}.finance_deferral_schedule, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation, {s}.finance_bank_statement_line, {s}.finance_deferral_entry, {s}.finance_payment_file_transfer, {s}.finance_bank_reconciliation TO {s};
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_depreciation_run, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_bank_account, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_reconcile_rule, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_bank_statement, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_payment_file, {s}.finance_asset, {s}.finance_deferral_schedule, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation, {s}.finance_asset_movement, {s}.finance_bank_statement_line, {s}.finance_deferral_entry, {s}.finance_payment_file_transfer, {s}.finance_bank_reconciliation TO {s};

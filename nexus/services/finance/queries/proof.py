@@ -10,6 +10,7 @@ from nexus.services.finance.entities import (
     Account,
     AccountBalance,
     Allocation,
+    AssetMovement,
     Journal,
     JournalEntry,
     JournalHead,
@@ -36,6 +37,7 @@ def ledger_proof(query: LedgerProof, sight: Sight) -> Rows:
         "Every entry follows the one before it": _unchained(query, sight),
         "Numbers have no gaps": _gaps(query, sight),
         "What is open is what allocations leave": _misstated(query, sight),
+        "What assets have cost and lost is in the books": _unbooked(query, sight),
     }
     selects: list[Any] = []
     for at, (rule, broken) in enumerate(rules.items()):
@@ -146,3 +148,11 @@ def _misstated(query: LedgerProof, sight: Sight) -> Any:
         .where(entry.company_id == query.company_id, or_(line.residual != left, line.residual_base != base_left))
         .where(sight(entry), sight(line))
     )
+
+
+def _unbooked(query: LedgerProof, sight: Sight) -> Any:
+    """Entries that do not post to an account what assets say of them."""
+    entry, moved = JournalEntry, AssetMovement
+    of_assets = select(moved.entry_id).where(moved.company_id == query.company_id, sight(moved)).distinct().subquery("of_assets")
+    unsaid = select(func.tenant.finance_assets_not_in_entry(of_assets.c.entry_id).label("fault"), of_assets.c.entry_id).subquery("unsaid")
+    return select(entry.number.label("what")).join(unsaid, unsaid.c.entry_id == entry.id).where(sight(entry))

@@ -314,3 +314,26 @@ class NotBySepa(Problem, status=422):
     """That cannot be paid by a SEPA credit transfer; what is wrong is in `errors`."""
 
     errors: list[FieldError]
+
+
+class AssetMovementIsFinal(Conflict):
+    """What was booked of an asset stays as it is: it is taken back with its run, its disposal or its capitalization."""
+
+    reason: str = ""
+
+
+class AssetNotInEntry(Conflict):
+    """{number} does not post to account {account} what assets say of it: {said}, and it posts {booked}."""
+
+    number: str
+    account: str
+    said: str
+    booked: str
+    reason: str = ""
+
+
+class AssetDiffers(Conflict):
+    """{name} is not what its movements come to."""
+
+    name: str
+    reason: str = ""
