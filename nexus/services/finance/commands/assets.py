@@ -175,16 +175,15 @@ async def capitalize_asset(cmd: CapitalizeAsset, tx: Tx) -> AssetCapitalized:
     if not asset_flow.allows(one, "capitalize"):
         raise IllegalMove(entity="Asset", now=str(one.status), move="capitalize")
     known = cmd.journal_entry_id or await _billed(one, tx)
-    if (known is None) == (cmd.credit_account_id is None):
-        why = "is needed where no bill or entry has posted it" if known is None else "goes without a bill or an entry that has posted it"
-        raise Invalid.of(FieldError("credit_account_id", why))
-    if cmd.credit_account_id is not None:
-        lines = [side(one.account_id, one.cost), side(cmd.credit_account_id, -one.cost, one.cost_center_id)]
+    if known is not None and cmd.credit_account_id is None:
+        entry_id, date = known, await _entry_day(one, known, tx)
+    elif known is None and cmd.credit_account_id is not None:
+        lines = [side(one.account_id, one.cost), side(cmd.credit_account_id, -one.cost)]
         date = one.acquired_on
         entry_id = await posted(one.company_id, one, None, date, f"Acquisition of {one.name}"[:500], lines, tx)
     else:
-        entry_id = known or one.id
-        date = await _entry_day(one, entry_id, tx)
+        why = "is needed where no bill or entry has posted it" if known is None else "goes without a bill or an entry that has posted it"
+        raise Invalid.of(FieldError("credit_account_id", why))
     asset_flow.go(one, "capitalize")
     one.entry_id, one.next_on = entry_id, one.parts[0].on if one.parts else None
     tx.add(moved(one, AssetMovementKind.ACQUISITION, date, entry_id, cost=one.cost))
