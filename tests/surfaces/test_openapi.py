@@ -17,8 +17,11 @@ from nexus.runtime.testing import Answered, Harness
 from nexus.surfaces.openapi import document, problems
 from nexus.surfaces.shapes import shape_of
 
-RULES_OVER_SEVERAL_FIELDS = {"/api/v1/crm/quotas": "a quota is of an owner, a team or a territory"}
-"""Creates whose example cannot know what the database asks of several fields together."""
+RULES_OVER_SEVERAL_FIELDS = {
+    "/api/v1/crm/quotas": "a quota is of an owner, a team or a territory",
+    "/api/v1/finance/assets": "a factor is of a declining balance",
+}
+"""Creates whose example cannot know what is asked of several fields together."""
 METHODS = ("get", "post", "patch", "delete")
 
 
