@@ -1,7 +1,7 @@
 """Finance: the general ledger of each company, its accounts, journals, fiscal years and locks.
 
 terms.py       the words of the field           enums, and the values kept inside records; those of a part of it in …_terms.py
-entities/      what it keeps                    companies, accounts, journals, years, rates; entries, balances; invoices, payments; dunning, subscriptions, assets; banks
+entities/      what it keeps                    companies, accounts, journals, years, rates; entries, balances; invoices, payments; subscriptions, assets, budgets; banks
 invariants/    what always holds                posting, numbers, chains, balances and locks; payments and what they settle; assets; banks: in the database itself
 flows.py       how it may change                entries, years and periods, invoices, payments, subscriptions; lines of banks, payment files
 api/           what others may use              commands and events: the only door

@@ -3,6 +3,7 @@
 from nexus.core import Flow, Move
 from nexus.services.finance.asset_terms import AssetStatus, RunStatus
 from nexus.services.finance.bank_terms import BankLineStatus, LinkStatus, PaymentFileStatus, TransferStatus
+from nexus.services.finance.budget_terms import BudgetStatus
 from nexus.services.finance.deferral_terms import DeferralStatus
 from nexus.services.finance.entities import (
     AccountingPeriod,
@@ -10,6 +11,7 @@ from nexus.services.finance.entities import (
     Asset,
     BankReconciliation,
     BankStatementLine,
+    Budget,
     DeferralSchedule,
     DepreciationRun,
     FiscalYear,
@@ -88,6 +90,14 @@ asset_flow = Flow(
     # these follow from what is posted alone
     Move("finish", [AssetStatus.IN_USE], AssetStatus.FULLY_DEPRECIATED),
     Move("resume", [AssetStatus.FULLY_DEPRECIATED], AssetStatus.IN_USE),
+)
+
+budget_flow = Flow(
+    Budget.status,
+    Move("revise", [BudgetStatus.DRAFT], BudgetStatus.DRAFT),
+    Move("discard", [BudgetStatus.DRAFT], BudgetStatus.DRAFT),
+    Move("approve", [BudgetStatus.DRAFT], BudgetStatus.APPROVED),
+    Move("reopen", [BudgetStatus.APPROVED], BudgetStatus.DRAFT),
 )
 
 run_flow = Flow(DepreciationRun.status, Move("undo", [RunStatus.POSTED], RunStatus.UNDONE))

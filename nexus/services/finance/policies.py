@@ -20,6 +20,7 @@ bookkeeper = role(
     *[f"finance.asset:{verb}" for verb in ("create", "revise", "discard", "capitalize")],
     *[f"finance.subscription:{verb}" for verb in ("create", "revise", "end")],
     "finance.dunning_block:*",
+    *[f"finance.budget:{verb}" for verb in ("create", "revise", "discard")],
     *[f"finance.journal_entry:{verb}" for verb in ("create", "revise", "discard", "post", "post_draft", "reverse")],
 )
 

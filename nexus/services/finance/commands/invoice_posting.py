@@ -14,6 +14,7 @@ from nexus.services.finance.flows import invoice_flow
 from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus
 from nexus.services.finance.payment_terms import PaymentShare
 from nexus.services.finance.rules.booking import Ledger, booked
+from nexus.services.finance.rules.budgeting import within_budgets
 from nexus.services.finance.rules.credit import within_limit
 from nexus.services.finance.rules.invoicing import calculate
 from nexus.services.finance.rules.issuing import issued
@@ -34,18 +35,20 @@ async def post_invoice(cmd: PostInvoice, tx: Tx) -> InvoicePosted:
 
 
 async def book(invoice: Invoice, rate: Decimal | None, tx: Tx, *, limited: bool = False) -> InvoicePosted:
-    """Number an invoice and post its entry, `limited` by what its customer may owe. Its journal's lock is taken last, by the posting of the entry."""
+    """Number an invoice and post its entry, `limited` by what its customer may owe and what is planned. Its journal's lock is taken last, by the posting of the entry."""
     if not invoice_flow.allows(invoice, "post"):
         raise IllegalMove(entity="Invoice", now=str(invoice.status), move="post")
     journal_id, ledger = await books_of(invoice, rate, tx)
+    lines = booked(invoice, ledger)
     if limited:
         await within_limit(invoice, ledger, tx)
+        await within_budgets(invoice, lines, tx)
     invoice.issued = await issued(invoice, tx)
     posted = await tx.call(
         PostEntry(
             journal_id=journal_id,
             date=invoice.date,
-            lines=booked(invoice, ledger),
+            lines=lines,
             reference=invoice.reference,
             source_entity="finance.invoice",
             source_id=invoice.id,

@@ -5,6 +5,7 @@ from nexus.services.finance.entities.allocations import Allocation
 from nexus.services.finance.entities.assets import Asset, AssetMovement, DepreciationRun
 from nexus.services.finance.entities.balances import AccountBalance, JournalHead, JournalSeries
 from nexus.services.finance.entities.banking import BankAccount, BankReconciliation, BankStatement, BankStatementLine, ReconcileRule
+from nexus.services.finance.entities.budgets import Budget, BudgetLine
 from nexus.services.finance.entities.companies import Company
 from nexus.services.finance.entities.deferrals import DeferralEntry, DeferralSchedule
 from nexus.services.finance.entities.dunning import DunnedInvoice, Dunning, DunningBlock, DunningLevel
@@ -31,6 +32,8 @@ __all__ = [
     "BankStatement",
     "BankStatementLine",
     "BillingProfile",
+    "Budget",
+    "BudgetLine",
     "Company",
     "CostCenter",
     "DeferralEntry",

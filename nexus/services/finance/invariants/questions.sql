@@ -9,3 +9,10 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
+CREATE FUNCTION {s}.finance_known_budget(budget uuid, no_budget text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM {s}.finance_budget b WHERE b.id = budget) THEN
+        PERFORM {s}.finance_refuse(no_budget, '{"errors": [{"field": "budget_id", "message": "there is no budget with this id"}]}');
+    END IF;
+    RETURN true;
+END $$;

@@ -555,6 +555,34 @@ CREATE TABLE {s}.finance_bank_account (
 CREATE INDEX ix_finance_bank_account_search ON {s}.finance_bank_account USING gin (search);
 CREATE UNIQUE INDEX uq_finance_bank_account_account_id ON {s}.finance_bank_account (account_id) WHERE archived_at IS NULL;
 CREATE UNIQUE INDEX uq_finance_bank_account_iban ON {s}.finance_bank_account (iban, currency) WHERE archived_at IS NULL AND iban IS NOT NULL;
+CREATE TABLE {s}.finance_budget (
+	company_id UUID NOT NULL,
+	fiscal_year_id UUID NOT NULL,
+	name TEXT NOT NULL,
+	status VARCHAR(40) NOT NULL,
+	control VARCHAR(40) NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	search TSVECTOR GENERATED ALWAYS AS (nexus_cell.words(ARRAY[name]::text[], ARRAY[]::jsonb[])) STORED,
+	CONSTRAINT pk_finance_budget PRIMARY KEY (id),
+	CONSTRAINT ck_finance_budget_control_known CHECK (control IN ('none', 'warn', 'refuse')),
+	CONSTRAINT ck_finance_budget_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT ck_finance_budget_status_known CHECK (status IN ('draft', 'approved')),
+	CONSTRAINT fk_finance_budget_company_id FOREIGN KEY(company_id) REFERENCES {s}.finance_company (id),
+	CONSTRAINT fk_finance_budget_fiscal_year_id FOREIGN KEY(fiscal_year_id) REFERENCES {s}.finance_fiscal_year (id),
+	CONSTRAINT uq_finance_budget_fiscal_year_id_name UNIQUE (fiscal_year_id, name)
+);
+CREATE INDEX ix_finance_budget_control ON {s}.finance_budget (company_id) WHERE status = 'approved' AND control <> 'none';
+CREATE INDEX ix_finance_budget_search ON {s}.finance_budget USING gin (search);
 CREATE TABLE {s}.finance_dunned_invoice (
 	dunning_id UUID NOT NULL,
 	invoice_id UUID NOT NULL,
@@ -810,6 +838,33 @@ CREATE TABLE {s}.finance_bank_statement (
 );
 CREATE INDEX ix_finance_bank_statement_search ON {s}.finance_bank_statement USING gin (search);
 CREATE INDEX ix_finance_bank_statement_until ON {s}.finance_bank_statement (bank_account_id, until);
+CREATE TABLE {s}.finance_budget_line (
+	budget_id UUID NOT NULL,
+	account_id UUID NOT NULL,
+	period_id UUID NOT NULL,
+	cost_center_id UUID,
+	amount NUMERIC NOT NULL,
+	currency VARCHAR(3) NOT NULL,
+	id UUID NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	created_by UUID,
+	updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+	updated_by UUID,
+	version INTEGER DEFAULT '1' NOT NULL,
+	archived_at TIMESTAMP WITH TIME ZONE,
+	tags JSONB NOT NULL,
+	external_refs JSONB NOT NULL,
+	custom JSONB NOT NULL,
+	CONSTRAINT pk_finance_budget_line PRIMARY KEY (id),
+	CONSTRAINT ck_finance_budget_line_amount_scale CHECK (amount = round(amount, nexus_cell.currency_scale(currency))),
+	CONSTRAINT ck_finance_budget_line_amount_size CHECK (abs(amount) < 1e20),
+	CONSTRAINT ck_finance_budget_line_currency_iso4217 CHECK (num_nulls(currency, nexus_cell.currency_scale(currency)) <> 1),
+	CONSTRAINT fk_finance_budget_line_account_id FOREIGN KEY(account_id) REFERENCES {s}.finance_account (id),
+	CONSTRAINT fk_finance_budget_line_budget_id FOREIGN KEY(budget_id) REFERENCES {s}.finance_budget (id) ON DELETE CASCADE,
+	CONSTRAINT fk_finance_budget_line_cost_center_id FOREIGN KEY(cost_center_id) REFERENCES {s}.finance_cost_center (id),
+	CONSTRAINT fk_finance_budget_line_period_id FOREIGN KEY(period_id) REFERENCES {s}.finance_accounting_period (id)
+);
+CREATE INDEX ix_finance_budget_line_budget_id ON {s}.finance_budget_line (budget_id, account_id);
 CREATE TABLE {s}.finance_journal_entry (
 	company_id UUID NOT NULL,
 	journal_id UUID NOT NULL,
@@ -2344,4 +2399,11 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_depreciation_run, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_bank_account, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_reconcile_rule, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_bank_statement, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_payment_file, {s}.finance_asset, {s}.finance_deferral_schedule, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation, {s}.finance_asset_movement, {s}.finance_bank_statement_line, {s}.finance_deferral_entry, {s}.finance_payment_file_transfer, {s}.finance_bank_reconciliation TO {s};
+CREATE FUNCTION {s}.finance_known_budget(budget uuid, no_budget text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM {s}.finance_budget b WHERE b.id = budget) THEN
+        PERFORM {s}.finance_refuse(no_budget, '{"errors": [{"field": "budget_id", "message": "there is no budget with this id"}]}');
+    END IF;
+    RETURN true;
+END $$;
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE {s}.finance_billing_profile, {s}.finance_company, {s}.finance_exchange_rate, {s}.finance_payment_term, {s}.finance_account, {s}.finance_cost_center, {s}.finance_depreciation_run, {s}.finance_dunning, {s}.finance_dunning_level, {s}.finance_fiscal_year, {s}.finance_invoice, {s}.finance_letterhead, {s}.finance_lock_exception, {s}.finance_party_term, {s}.finance_subscription, {s}.finance_account_role, {s}.finance_accounting_period, {s}.finance_bank_account, {s}.finance_budget, {s}.finance_dunned_invoice, {s}.finance_dunning_block, {s}.finance_journal, {s}.finance_reconcile_rule, {s}.finance_subscription_invoice, {s}.finance_tax_rate, {s}.finance_account_balance, {s}.finance_bank_statement, {s}.finance_budget_line, {s}.finance_journal_entry, {s}.finance_journal_head, {s}.finance_journal_series, {s}.finance_payment_file, {s}.finance_asset, {s}.finance_deferral_schedule, {s}.finance_journal_line, {s}.finance_payment, {s}.finance_write_off, {s}.finance_allocation, {s}.finance_asset_movement, {s}.finance_bank_statement_line, {s}.finance_deferral_entry, {s}.finance_payment_file_transfer, {s}.finance_bank_reconciliation TO {s};

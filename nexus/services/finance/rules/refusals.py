@@ -273,6 +273,12 @@ class UnknownParty(Problem, status=422):
     errors: list[FieldError]
 
 
+class UnknownBudget(Problem, status=422):
+    """There is no budget with this id."""
+
+    errors: list[FieldError]
+
+
 class UnfitBankAccount(Problem, status=422):
     """A bank account cannot stand for this ledger account: {why}."""
 
