@@ -36,7 +36,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("nexus", "proto", "tools", "conftest.py", "pyproject.toml"):
         here, there = ROOT / name, place / name
         if here.is_dir():
-            shutil.copytree(here, there, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+            shutil.copytree(here, there, ignore=shutil.ignore_patterns("node_modules"))
         else:
             shutil.copy(here, there)
     subprocess.run(["git", "init", "--quiet", str(place)], check=True)

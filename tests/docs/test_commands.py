@@ -51,6 +51,8 @@ def copy(tmp_path: Path) -> Iterator[Path]:
         if (ROOT / name).is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name)
+    for made in (ROOT / "nexus").rglob("__pycache__"):
+        shutil.copytree(made, place / made.relative_to(ROOT), dirs_exist_ok=True)  # they say of which moment of a file they are
     (place / ".venv").symlink_to(Path(sys.prefix))
     yield place
 

@@ -52,7 +52,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     here = tmp_path_factory.mktemp("checkout")
     for name in ("nexus", "tools", "conftest.py", "pyproject.toml"):
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+            shutil.copytree(ROOT / name, here / name, ignore=shutil.ignore_patterns("node_modules"))
         else:
             shutil.copy(ROOT / name, here / name)
     if (ROOT / "proto").is_dir():

@@ -27,7 +27,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What the tool reads of the checkout."""
     place = tmp_path_factory.mktemp("copy")
     for name in ("nexus", "proto", "tools"):
-        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, place / name)
     yield place
     shutil.rmtree(place)
 
