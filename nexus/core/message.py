@@ -177,6 +177,8 @@ def answers(query: type[Q], *, needs: str) -> Callable[[Callable[[Q, Sight], Row
     def register(select: Callable[[Q, Sight], Rows]) -> Callable[[Q, Sight], Rows]:
         if _first_parameter(select) is not query or query in ANSWERS:
             raise TypeError(f"{select.__qualname__} cannot answer {query.__qualname__}")
+        if "format" in query.__struct_fields__:
+            raise TypeError(f"{query.__qualname__} has a field 'format', by which every report is asked for as a file")
         ANSWERS[query] = Answer(query, select, needs, select.__name__.replace("_", "-"))
         return select
 

@@ -17,11 +17,11 @@ from nexus.core.problem import FieldError, Invalid, Malformed
 from nexus.surfaces.filters import Filter, parse, prefix_query
 from nexus.surfaces.permissions import Rights, on
 from nexus.surfaces.refusals import NO_NUL, TWICE
-from nexus.surfaces.shapes import Field, Shape, by_name
+from nexus.surfaces.shapes import LISTED, Field, Shape, by_name
 from nexus.surfaces.sql import Compiled, compiled, constant
 from nexus.surfaces.tables import search_vector
 
-RESERVED: Mapping[str, None] = dict.fromkeys(("q", "sort", "cursor", "limit", "fields", "expand", "count", "archived"))
+RESERVED: Mapping[str, None] = dict.fromkeys(LISTED)
 MAX_LIMIT = 500
 COUNT_CAP = 10_000
 _KEY = re.compile(r"^[kn]\d$")

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -103,6 +103,12 @@ class Field:
         return sa.cast(exact, sa.Text()).label(self.name)
 
 
+LISTED: Final = ("q", "sort", "cursor", "limit", "fields", "expand", "count", "archived")
+"""The parameters of a list that are no fields."""
+TAKEN: Final = frozenset((*LISTED, "where", "format"))
+"""What no field is called: a filter by it would be a parameter of lists or exports."""
+
+
 class Shape:
     """Everything derived from one entity that does not depend on who asks."""
 
@@ -116,6 +122,8 @@ class Shape:
         self.summary = " ".join((entity.__doc__ or self.name).strip().split("\n\n")[0].split())
         columns: list[sa.Column[Any]] = list(table.columns)
         columns.sort(key=lambda column: column.name != "id")
+        if taken := [column.name for column in columns if column.name in TAKEN]:
+            raise TypeError(f"{self.name} has a field {taken[0]!r}, which is the name of a parameter of its lists")
         self.fields = {field.name: field for field in (_field(entity, column) for column in columns)}
         self.writable = [field for field in self.fields.values() if field.writable]
         self.patchable = [field for field in self.writable if field.patchable]
