@@ -59,10 +59,11 @@ LEAST: Final = {
     "by": "OWNER",
     "companyId": SOME,
     "bankAccountId": SOME,
+    "budgetId": SOME,
     "accountId": SOME,
     "partyId": SOME,
 }
-UNKNOWN: Final = {"UNKNOWN_COMPANY", "UNKNOWN_PARTY"}
+UNKNOWN: Final = {"UNKNOWN_COMPANY", "UNKNOWN_PARTY", "UNKNOWN_BUDGET"}
 """What some reports say of an id that is of nothing."""
 
 
