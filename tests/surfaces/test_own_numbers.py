@@ -23,6 +23,16 @@ async def test_they_are_exact(tenant: Harness, number: bytes) -> None:
     assert b'"z":' + kept in one.body.replace(b" ", b"")
 
 
+async def test_they_are_exact_in_a_file(tenant: Harness) -> None:
+    file = b'name,custom\nA,"{""n"":12345678901234567890.123,""m"":1.10}"\n'
+    sent = await tenant.api("POST", "/api/v1/crm/contacts/import", file, content_type="text/csv")
+    assert sent.status < 300, sent.body
+    (one,) = (await tenant.api("GET", "/api/v1/crm/contacts")).json()["items"]
+    got = await tenant.api("GET", f"/api/v1/crm/contacts/{one['id']}")
+    assert b'"n":12345678901234567890.123' in got.body.replace(b" ", b"")
+    assert b'"m":1.10' in got.body.replace(b" ", b"")
+
+
 async def test_what_cannot_be_kept_is_named(tenant: Harness) -> None:
     refused = await tenant.api("POST", "/api/v1/crm/contacts", b'{"name":"A","custom":{"x":1e99999}}')
     assert (refused.status, refused.json()["errors"][0]["field"].partition(".")[0][:6]) == (422, "custom")

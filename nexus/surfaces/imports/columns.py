@@ -122,7 +122,7 @@ def _value(field: Field, asked: Asked, keyed: bool) -> Callable[[str], Any] | No
     if field.facts.kind == "tags":
         return _tags
     if field.facts.kind == "json":
-        return msgspec.json.decode
+        return _exact.decode
     if field.facts.kind in TEXT and asked.formulas == "escaped":
         return unescaped
     return None
