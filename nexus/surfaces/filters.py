@@ -18,6 +18,7 @@ from nexus.surfaces.wording import sentence
 
 OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "null", "contains", "starts")
 MAX_LEAVES = 50
+MAX_DEPTH = 8
 _BRACKET = re.compile(r"^(?P<name>[a-z_][a-z0-9_]*)(?:\[(?P<op>[a-z]+)\])?$")
 
 
@@ -57,7 +58,9 @@ class Filter:
         self._build.append(build)
 
     def _node(self, shape: Shape, rights: Rights, tree: Any, depth: int) -> tuple[Callable[[sa.FromClause], Any], Any]:
-        if not isinstance(tree, dict) or depth > 8:
+        if depth > MAX_DEPTH:
+            raise Invalid.of(FieldError("where", f"has conditions within conditions more than {MAX_DEPTH} levels deep"))
+        if not isinstance(tree, dict):
             raise Invalid.of(FieldError("where", 'takes an object such as {"or": [{"stage": "open"}, {"amount": {"gte": 100}}]}'))
         parts: list[tuple[Callable[[sa.FromClause], Any], Any]] = []
         for name, value in cast(dict[str, Any], tree).items():

@@ -43,6 +43,8 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, *, parts: bool = False
         first = field_error(error, decoder.type)
         raise Invalid.of(*(_each_wrong(decoder.type, body) or [first])) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if not body.strip():
+            raise Malformed(reason="The body is empty: it takes JSON, such as {}") from None
         raise Malformed(reason=f"The body is not valid JSON in UTF-8: {error}") from None
 
 

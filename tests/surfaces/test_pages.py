@@ -232,3 +232,15 @@ async def _family(shop: Harness) -> Harness:
     await shop.given(child)
     await shop.given(Contact(name="Expanded", account_id=child.id))
     return shop
+
+
+async def test_how_deep_conditions_go(tenant: Harness) -> None:
+    def nested(levels: int) -> str:
+        return '{"and":[' * levels + '{"name":"A"}' + "]}" * levels
+
+    assert (await tenant.api("GET", f"/api/v1/crm/contacts?where={quote(nested(8))}")).status == 200
+    refused = await tenant.api("GET", f"/api/v1/crm/contacts?where={quote(nested(9))}")
+    assert (refused.status, refused.json()["errors"]) == (
+        422,
+        [{"field": "where", "message": "has conditions within conditions more than 8 levels deep"}],
+    )

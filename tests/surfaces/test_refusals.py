@@ -21,7 +21,7 @@ DEEP = b'{"name":"A","key":"a","custom":{"a":' + b"[" * 5_000 + b"]" * 5_000 + b
 @pytest.mark.parametrize(
     ("body", "status", "detail"),
     [
-        (b"", 400, "The body is not valid JSON in UTF-8: Input data was truncated"),
+        (b"", 400, "The body is empty: it takes JSON, such as {}"),
         (b"\xff", 400, "The body is not valid JSON in UTF-8: JSON is malformed: invalid character (byte 0)"),
         (b'{"name":"\xff"}', 400, None),
         (b'{"name":"\\ud800","key":"a"}', 400, None),
