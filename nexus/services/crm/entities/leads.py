@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from nexus.core import Entity, Index, Mapped, f, sql
+from nexus.core import Entity, Index, Mapped, country, f, sql
 from nexus.services.crm.entities.owned import Owned, sparse
-from nexus.services.crm.terms import LeadStatus, Learned, MovedActivity, Priority, Qualification, ScoreReason, SourceChannel
+from nexus.services.crm.terms import LANGUAGE, LeadStatus, Learned, MovedActivity, Priority, Qualification, ScoreReason, SourceChannel
 
 
 class LeadSource(Entity):
@@ -43,8 +43,8 @@ class Lead(Owned):
     industry: Mapped[str | None] = f.text(80, default=None)
     employees_band: Mapped[str | None] = f.text(40, default=None, label="Employees", example="11-50")
     city: Mapped[str | None] = f.text(120, default=None)
-    country: Mapped[str | None] = f.text(2, default=None, pattern=r"^[A-Z]{2}$", example="NG", help="ISO 3166 alpha-2.")
-    language: Mapped[str | None] = f.text(35, default=None, example="en-NG", help="BCP 47.")
+    country: Mapped[str | None] = f.text(2, default=None, pattern=r"^[A-Z]{2}$", check=country, example="NG", help="ISO 3166 alpha-2.")
+    language: Mapped[str | None] = f.text(35, default=None, pattern=LANGUAGE, example="en-NG", help="BCP 47.")
     message: Mapped[str | None] = f.long_text(default=None, help="What they wrote to us.")
     description: Mapped[str | None] = f.long_text(default=None, help="What we note about them.")
     consent: Mapped[bool] = f.bool_(default=False, help="Whether they agreed to be written to.")
@@ -98,6 +98,14 @@ class ConversionRecord(Entity):
     made_role_id: Mapped[UUID | None] = f.ref("crm.account_contact", default=None, index=False, read_only=True, on_delete="NOTHING")
     before: Mapped[dict[str, Any]] = f.json(
         dict[str, Any], default_factory=dict, read_only=True, pii="other", sensitive=True, help="The lead as it was."
+    )
+    made: Mapped[dict[str, dict[str, str]]] = f.json(
+        dict[str, dict[str, str]],
+        default_factory=dict,
+        read_only=True,
+        pii="other",
+        sensitive=True,
+        help="What was written into the account, contact and deal that were made, so that later work on them is seen.",
     )
     moved: Mapped[list[MovedActivity]] = f.json(list[MovedActivity], default_factory=list, read_only=True)
     converted_at: Mapped[dt.datetime] = f.instant(read_only=True)

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from nexus.core import Entity, Index, Mapped, UniqueConstraint, f, sql, time_zone
+from nexus.core import Entity, Index, Mapped, UniqueConstraint, country, f, sql, time_zone
 from nexus.services.crm.entities.owned import Owned, sparse
-from nexus.services.crm.terms import DoNotContact, FurtherEmail, FurtherPhone, Lifecycle
+from nexus.services.crm.terms import LANGUAGE, DoNotContact, FurtherEmail, FurtherPhone, Lifecycle
 
 DOMAIN = r"^(?!www\.)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$"
 NAME_KEY = "regexp_replace(lower(name), '[^[:alnum:]]+', '', 'g')"
@@ -49,7 +49,7 @@ class Account(Owned):
     city: Mapped[str | None] = f.text(120, default=None)
     region: Mapped[str | None] = f.text(120, default=None)
     postal_code: Mapped[str | None] = f.text(20, default=None, pii="address")
-    country: Mapped[str | None] = f.text(2, default=None, pattern=r"^[A-Z]{2}$", example="NG", help="ISO 3166 alpha-2.")
+    country: Mapped[str | None] = f.text(2, default=None, pattern=r"^[A-Z]{2}$", check=country, example="NG", help="ISO 3166 alpha-2.")
     lifecycle_stage: Mapped[Lifecycle] = f.enum_(Lifecycle, default=Lifecycle.LEAD)
     parent_account_id: Mapped[UUID | None] = f.ref(
         "crm.account",
@@ -91,8 +91,8 @@ class Contact(Owned):
     title: Mapped[str | None] = f.text(120, default=None, label="Job title")
     account_id: Mapped[UUID | None] = f.ref("crm.account", default=None, index=False, help="The account the person mainly belongs to.")
     city: Mapped[str | None] = f.text(120, default=None)
-    country: Mapped[str | None] = f.text(2, default=None, pattern=r"^[A-Z]{2}$", example="NG", help="ISO 3166 alpha-2.")
-    language: Mapped[str | None] = f.text(35, default=None, example="en-NG", help="BCP 47.")
+    country: Mapped[str | None] = f.text(2, default=None, pattern=r"^[A-Z]{2}$", check=country, example="NG", help="ISO 3166 alpha-2.")
+    language: Mapped[str | None] = f.text(35, default=None, pattern=LANGUAGE, example="en-NG", help="BCP 47.")
     time_zone: Mapped[str | None] = f.text(60, default=None, check=time_zone, example="Africa/Lagos", help="IANA name.")
     do_not_contact: Mapped[list[DoNotContact]] = f.json(
         list[DoNotContact], default_factory=list, read_only=True, help="Channels that must not be used; changed by change_consent."
