@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from nexus.services.crm.commands.deals import own_rate, told
 from nexus.services.crm.entities import Account, AccountContact, Activity, Contact, ConversionRecord, Deal, DealStage, Lead, Pipeline
 from nexus.services.crm.flows import lead_flow
 from nexus.services.crm.rules.clocks import stop_clocks
-from nexus.services.crm.rules.images import image
+from nexus.services.crm.rules.images import image, written
 from nexus.services.crm.rules.matching import Party, matching_account, matching_contact
 from nexus.services.crm.rules.stages import CLOSING, NoStage
 from nexus.services.crm.terms import MovedActivity
@@ -53,6 +53,8 @@ class _Known:
     made_contact: bool = False
     made_role_id: UUID | None = None
     deal_id: UUID | None = None
+    made: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    """What is written into the records that are made."""
 
 
 @handles(ConvertLead, needs="crm.lead:convert")
@@ -154,6 +156,7 @@ def _account(lead: Lead, known: _Known, tx: Tx) -> UUID | None:
         team_id=lead.team_id,
         territory_id=lead.territory_id,
     )
+    known.made["account"] = written(made)
     return tx.add(made).id
 
 
@@ -179,6 +182,7 @@ def _contact(lead: Lead, known: _Known, account_id: UUID | None, tx: Tx) -> UUID
         team_id=lead.team_id,
         territory_id=lead.territory_id,
     )
+    known.made["contact"] = written(made)
     return tx.add(made).id
 
 
@@ -207,6 +211,7 @@ def _deal(cmd: ConvertLead, lead: Lead, known: _Known, account_id: UUID | None, 
         opened_at=tx.now,
         stage_entered_at=tx.now,
     )
+    known.made["deal"] = written(deal)
     tx.emit(told(tx.add(deal)))
     return deal.id
 
@@ -222,6 +227,7 @@ def _remember(lead: Lead, known: _Known, before: dict[str, object], tx: Tx) -> N
             made_contact=known.made_contact,
             made_role_id=known.made_role_id,
             before=before,
+            made=known.made,
             moved=known.activities,
             converted_at=tx.now,
         )

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
-from nexus.core import ColumnElement, Mapped, Problem, Tx, among, and_, case, delete, func, handles, literal, null, or_, select, sql, update
+from nexus.core import (
+    ColumnElement,
+    Entity,
+    Mapped,
+    Problem,
+    Tx,
+    among,
+    and_,
+    case,
+    delete,
+    func,
+    handles,
+    literal,
+    null,
+    or_,
+    select,
+    sql,
+    update,
+)
 from nexus.services.crm.api import LeadUnconverted, UnconvertLead
 from nexus.services.crm.entities import (
     Account,
@@ -22,6 +41,7 @@ from nexus.services.crm.entities import (
 )
 from nexus.services.crm.flows import lead_flow
 from nexus.services.crm.rules.clocks import resume_clock
+from nexus.services.crm.rules.images import rewritten
 from nexus.services.crm.terms import DealStatus
 
 
@@ -43,16 +63,16 @@ async def unconvert_lead(cmd: UnconvertLead, tx: Tx) -> LeadUnconverted:
     record = await tx.find(ConversionRecord, ConversionRecord.lead_id == lead.id, ConversionRecord.undone_at.is_(None), lock=True)
     if record is None:
         raise NotRemembered()
-    deal = await tx.find(Deal, Deal.id == record.deal_id, lock=True) if record.deal_id else None
-    await _refuse_where_work_has_gone_on(record, deal, tx)
+    made = await _made(record, tx)
+    await _refuse_where_work_has_gone_on(record, made, tx)
 
     await _give_back(record, tx)
-    made = await _made(record, deal, tx)
+    await _let_go(record, tx)
     lead_flow.go(lead, "unconvert")
     lead.converted_at = lead.converted_account_id = lead.converted_contact_id = lead.converted_deal_id = None
     record.undone_at = record.archived_at = tx.now
     await resume_clock(lead, tx)
-    for one in made:  # they go after the lead has let go of them
+    for one in made.values():  # they go after the lead has let go of them
         tx.remove(one)
     undone = LeadUnconverted(
         lead_id=lead.id,
@@ -63,14 +83,17 @@ async def unconvert_lead(cmd: UnconvertLead, tx: Tx) -> LeadUnconverted:
     return tx.emit(undone)
 
 
-async def _refuse_where_work_has_gone_on(record: ConversionRecord, deal: Deal | None, tx: Tx) -> None:
-    if deal is not None and deal.status is not DealStatus.OPEN:
+async def _refuse_where_work_has_gone_on(record: ConversionRecord, made: Mapping[str, Entity], tx: Tx) -> None:
+    deal = made.get("deal")
+    if isinstance(deal, Deal) and deal.status is not DealStatus.OPEN:
         raise WorkHasGoneOn(because=f"the deal is {deal.status}")
-    asked = _signs_of_work(record)
-    if not asked:
-        return
-    (found,) = await tx.rows(select(*[sign.label(f"sign_{n}") for n, (sign, _) in enumerate(asked)]))
-    reasons = [sentence for n, (_, sentence) in enumerate(asked) if found[f"sign_{n}"]]
+    reasons: list[str] = []
+    if asked := _signs_of_work(record):
+        (found,) = await tx.rows(select(*[sign.label(f"sign_{n}") for n, (sign, _) in enumerate(asked)]))
+        reasons += [sentence for n, (_, sentence) in enumerate(asked) if found[f"sign_{n}"]]
+    for name, one in made.items():
+        if changed := rewritten(one, record.made.get(name, {})):
+            reasons.append(f"of the {name} {', '.join(changed)} changed")
     if reasons:
         raise WorkHasGoneOn(because=", ".join(reasons))
 
@@ -145,12 +168,19 @@ def _without(
     return case((named, null()), else_=column)
 
 
-async def _made(record: ConversionRecord, deal: Deal | None, tx: Tx) -> list[Deal | Contact | Account]:
+async def _made(record: ConversionRecord, tx: Tx) -> dict[str, Entity]:
     """What the conversion made, in the order in which it can go."""
-    if deal is not None:
-        await tx.execute(delete(ResponseClock).where(ResponseClock.deal_id == deal.id))
+    found: dict[str, Entity | None] = {
+        "deal": await tx.find(Deal, Deal.id == record.deal_id, lock=True) if record.deal_id else None,
+        "contact": await tx.find(Contact, Contact.id == record.contact_id, lock=True) if record.made_contact else None,
+        "account": await tx.find(Account, Account.id == record.account_id, lock=True) if record.made_account else None,
+    }
+    return {name: one for name, one in found.items() if one is not None}
+
+
+async def _let_go(record: ConversionRecord, tx: Tx) -> None:
+    """What hangs on the records that go goes first."""
+    if record.deal_id is not None:
+        await tx.execute(delete(ResponseClock).where(ResponseClock.deal_id == record.deal_id))
     if record.made_role_id is not None:
         await tx.execute(delete(AccountContact).where(AccountContact.id == record.made_role_id))
-    contact = await tx.find(Contact, Contact.id == record.contact_id, lock=True) if record.made_contact else None
-    account = await tx.find(Account, Account.id == record.account_id, lock=True) if record.made_account else None
-    return [one for one in (deal, contact, account) if one is not None]

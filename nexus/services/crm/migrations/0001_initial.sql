@@ -721,6 +721,7 @@ CREATE TABLE {s}.crm_conversion_record (
 	made_contact BOOLEAN NOT NULL,
 	made_role_id UUID,
 	before JSONB NOT NULL,
+	made JSONB NOT NULL,
 	moved JSONB NOT NULL,
 	converted_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	undone_at TIMESTAMP WITH TIME ZONE,

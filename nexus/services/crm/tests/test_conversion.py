@@ -11,6 +11,7 @@ import pytest
 from nexus.core import Entity, IllegalMove, Invalid
 from nexus.runtime.testing import Harness
 from nexus.services.crm.api import (
+    ChangeConsent,
     ConvertLead,
     CreateQuote,
     DealCreated,
@@ -20,6 +21,7 @@ from nexus.services.crm.api import (
     LeadUpdated,
     LogActivity,
     MoveDealStage,
+    SetDealLines,
     UnconvertLead,
     WinDeal,
 )
@@ -39,7 +41,17 @@ from nexus.services.crm.entities import (
     StageChange,
 )
 from nexus.services.crm.rules.stages import NoStage
-from nexus.services.crm.terms import ActivityKind, Condition, DealLine, DealStatus, FurtherEmail, LeadStatus, Operator
+from nexus.services.crm.terms import (
+    ActivityKind,
+    Channel,
+    Condition,
+    DealLine,
+    DealStatus,
+    FurtherEmail,
+    LeadStatus,
+    Operator,
+    RefusalReason,
+)
 from nexus.services.crm.tests.conftest import Sales
 
 EVERYTHING = (Account, AccountContact, Activity, Contact, ConversionRecord, Deal, Lead, Quote, StageChange)
@@ -302,6 +314,42 @@ async def test_refuses_to_undo_once_work_has_gone_on(crm: Harness, sales: Sales)
 
     await crm.run(WinDeal(deal_id=done.deal_id))
     await refused(crm, lead, "the deal is won")
+
+
+async def test_refuses_to_undo_what_would_lose_what_was_written_since(crm: Harness, sales: Sales) -> None:
+    lead = await crm.given(qualified(company="Lagos Foods", email="ada@lagosfoods.example"))
+    done = await crm.run(ConvertLead(lead_id=lead.id, amount=Decimal(10)))
+    contact, deal = f"/api/v1/crm/contacts/{done.contact_id}", f"/api/v1/crm/deals/{done.deal_id}"
+
+    answer = await crm.api("PATCH", contact, {"description": "Wants 500 shoes"}, if_match="*")
+    assert answer.status == 200
+    await refused(crm, lead, "of the contact description changed")
+
+    assert done.contact_id
+    await crm.run(ChangeConsent(contact_id=done.contact_id, channel=Channel.EMAIL, allowed=False, reason=RefusalReason.UNSUBSCRIBED))
+    await refused(crm, lead, "of the contact description, do not contact changed")
+
+    assert (await crm.api("PATCH", deal, {"amount": "99000"}, if_match="*")).status == 200
+    await refused(crm, lead, "of the deal amount changed, of the contact")
+    assert done.deal_id
+    await crm.run(SetDealLines(deal_id=done.deal_id, lines=[DealLine(name="Rice", quantity=Decimal(2), unit_price=Decimal(5))]))
+    await refused(crm, lead, "of the deal lines, lines total changed")
+
+    account = f"/api/v1/crm/accounts/{done.account_id}"
+    assert (await crm.api("PATCH", account, {"custom": {"floor": 2}}, if_match="*")).status == 200
+    await refused(crm, lead, "of the account custom changed")
+
+
+async def test_what_was_written_and_put_back_stands_against_nothing(crm: Harness, sales: Sales) -> None:
+    lead = await crm.given(qualified(email="ada@lagosfoods.example"))
+    done = await crm.run(ConvertLead(lead_id=lead.id, amount=Decimal("10.00")))
+    deal = f"/api/v1/crm/deals/{done.deal_id}"
+    for amount in ("11", "10"):
+        assert (await crm.api("PATCH", deal, {"amount": amount}, if_match="*")).status == 200
+
+    await crm.run(UnconvertLead(lead_id=lead.id))
+
+    assert await crm.count(Deal) == 0
 
 
 async def test_only_a_converted_lead_can_be_undone(crm: Harness, sales: Sales) -> None:
