@@ -166,7 +166,8 @@ class Tenants:
         return await self._move(name, "archive", reason, hold_days=hold_days)
 
     async def purge(self, name: str, reason: str, *, force: bool = False) -> dict[str, Any]:
-        """Remove all of it for good. OnHold (409) before the end of its hold unless `force`."""
+        """Remove all of it for good. OnHold (409) before the end of its hold unless `force`, CellNotNamed (503)."""
+        _ = self._platform.cells[(await self._find(name))["cell"]]  # before it is marked: elsewhere nothing could be removed
         row = await self._move(name, "purge", reason, held=not force)
         await self._finish_purge(UUID(row["id"]), row["cell"])
         return await self.show(row["id"])
@@ -177,11 +178,13 @@ class Tenants:
         self._forget(id)
 
     async def recover(self) -> int:
-        """Finish purges that a crash interrupted; how many."""
+        """Finish purges that a crash interrupted; how many. One in a cell that the settings do not name waits for it."""
         (result,) = await self._platform.control.run(None, (_PURGING, []))
-        for id, cell in result.rows:
-            await self._finish_purge(UUID((id or b"").decode()), (cell or b"").decode())
-        return len(result.rows)
+        rows = [((id or b"").decode(), (cell or b"").decode()) for id, cell in result.rows]
+        here = [(UUID(id), cell) for id, cell in rows if cell in self._platform.cells]
+        for id, cell in here:
+            await self._finish_purge(id, cell)
+        return len(here)
 
     async def _move(self, name: str, move: str, reason: str | None, *, hold_days: float = 0, held: bool = False) -> dict[str, Any]:
         row = await self._find(name)

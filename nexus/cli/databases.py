@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import UUID
 
@@ -68,6 +68,11 @@ async def record_of(node: Node, name: str) -> TenantRecord:
     if found is None:
         raise NotFound(kind="tenant", id=name)
     return found
+
+
+def left_out(cells: Iterable[str], what: str) -> list[str]:
+    """A line for each cell that the settings do not name, so that nobody takes what was looked at for all there is."""
+    return [f"The cell {cell} is not among the settings (NEXUS_CELLS): {what} were not looked at." for cell in cells]
 
 
 def cell_of(node: Node, name: str | None) -> list[Cell]:

@@ -9,12 +9,23 @@ from typing import Final
 
 import psycopg
 
+from nexus.core.problem import Problem
 from nexus.engines.oltp import Oltp
 from nexus.runtime import cell_schema
 from nexus.surfaces.tables import cell_functions
 
 CAPACITY: Final = 500
 """Tenants a cell takes by default: beyond, the catalogue of one database grows dearer than a second database."""
+_UNNAMED: Final = (
+    "SELECT c.name, count(t.id)::int FROM nexus_control.cell c LEFT JOIN nexus_control.tenant t ON t.cell = c.name AND t.state <> 'purged'"
+    " WHERE c.name <> ALL (%s) GROUP BY c.name ORDER BY c.name"
+)
+
+
+class CellNotNamed(Problem, KeyError, status=503):
+    """The cell {cell} is not among the settings (NEXUS_CELLS): name it there, with the URL it had, and start NEXUS again."""
+
+    cell: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,10 @@ class Cells(Mapping[str, Cell]):
         self.control: Final = cells[0]
 
     def __getitem__(self, name: str) -> Cell:
-        return self._cells[name]
+        try:
+            return self._cells[name]
+        except KeyError:
+            raise CellNotNamed(cell=name) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._cells)
@@ -65,6 +79,12 @@ class Cells(Mapping[str, Cell]):
                     " ON CONFLICT (name) DO UPDATE SET capacity = excluded.capacity WHERE cell.capacity <> excluded.capacity",
                     (cell.name, cell.capacity),
                 )
+
+    async def unnamed(self) -> dict[str, int]:
+        """The cells that the control plane knows and the settings do not name, each with how many tenants live there."""
+        async with await self.control.owner() as connection:
+            rows = await (await connection.execute(_UNNAMED, (list(self._cells),))).fetchall()
+        return {str(name): int(str(tenants)) for name, tenants in rows}
 
     async def close(self) -> None:
         """End the runtime's connections to every cell."""

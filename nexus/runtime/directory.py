@@ -175,7 +175,7 @@ class Directory:
         if not found.rows:
             return None
         row = _row.decode(found.rows[0][0] or b"")
-        if row.cell != control.name:
+        if row.cell != control.name and row.state != "purged":  # of a purged one nothing is left there, and the cell may be gone too
             (services,) = await self._cells[row.cell].oltp.run(None, (_SERVICES, [argument]))
         record = _record(row, services)
         if before == self._forgotten:

@@ -29,7 +29,7 @@ from nexus.engines.event_log.embedded import EmbeddedEventLog
 from nexus.engines.oltp import Timeout
 from nexus.engines.oltp import Unavailable as Away
 from nexus.runtime import relocations, schemas
-from nexus.runtime.cells import Cell, Cells
+from nexus.runtime.cells import Cell, CellNotNamed, Cells
 from nexus.runtime.directory import TTL, Directory, TenantRecord, schema_of
 from nexus.runtime.migrate import Migrator
 from nexus.runtime.reactions import reactions_of
@@ -303,7 +303,7 @@ class Moves:
                     if now is not None:
                         await self.settle(control, now)
                         settled += 1
-            except AlreadyUnderWay:
+            except (AlreadyUnderWay, CellNotNamed):  # what is in a cell that is not named here waits for it
                 continue
         return settled
 

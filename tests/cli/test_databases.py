@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_migrations_are_where_they_should_be(cli: Cli, shop: Any) -> None:
         ("crm", 1, 1),
         ("finance", 1, 1),
     ]
-    assert (run.code, run.json()) == (0, {"brought": 0, "current": 3, "failures": []})
+    assert (run.code, run.json()) == (0, {"brought": 0, "current": 3, "failures": [], "left_out": []})
     assert cli.process("migrate").out.endswith(" were there, 0 failed.\n")
     nobody = cli("migrate", "--tenant", "nobody")
     assert (nobody.code, nobody.err) == (1, "Refused: There is no tenant nobody here.\n")
@@ -60,6 +61,55 @@ def test_a_migration_that_fails_is_1_and_goes_on_when_mended(cli: Cli, shop: Any
     assert schema(shop) in text.err
     assert (status["behind"], [one["error"] for one in status["groups"]]) == (1, [None, failure["error"], None])
     assert cli("migrate", "--tenant", "looked-at").code == 0
+
+
+@pytest.fixture(scope="module")
+def far(cli: Cli) -> str:
+    cli.activate("far-away")
+    return "far-away"
+
+
+@pytest.fixture
+def away(cli: Cli, far: str) -> Iterator[str]:
+    """A tenant, while the cell that it is in is not among the settings."""
+    with cli.superuser() as superuser:
+        superuser.execute("insert into nexus_control.cell (name, capacity) values ('second', 500)")
+        superuser.execute("update nexus_control.tenant set cell = 'second' where slug = %s", (far,))
+        yield far
+        superuser.execute("update nexus_control.tenant set cell = 'main' where slug = %s", (far,))
+        superuser.execute("delete from nexus_control.cell where name = 'second'")
+
+
+UNNAMED = "The cell second is not among the settings (NEXUS_CELLS)"
+
+
+def test_commands_say_that_a_cell_is_not_named(cli: Cli, away: str, tmp_path: Path) -> None:
+    commands = (
+        ("tenants", "move", away, "main"),
+        ("backup", away, "--to", str(tmp_path / "no.zip")),
+        ("clone", away, "far-clone"),
+        ("migrate", "--tenant", away),
+        ("audit", "verify", away),
+        ("audit", "export", away),
+    )
+    for command in commands:
+        said = cli(*command)
+        assert (said.code, said.out) == (1, ""), command
+        assert said.err.startswith(f"Refused: {UNNAMED}: name it there"), command
+    assert not (tmp_path / "no.zip").exists()
+
+
+def test_nothing_is_called_well_that_was_not_looked_at(cli: Cli, shop: Any, away: str) -> None:
+    chains, audit = f"{UNNAMED}: its chains were not looked at.\n", cli("audit", "verify", "--json")
+    schemas, status = f"{UNNAMED}: its schemas were not looked at.\n", cli("migrate", "status", "--json")
+
+    assert (audit.code, audit.json()["ok"], audit.json()["left_out"], audit.err) == (1, False, ["second"], chains)
+    assert (cli("audit", "verify").out, cli("audit", "verify").err) == ("", chains)
+    assert cli("audit", "verify", "platform").code == 1
+    assert cli("audit", "verify", "looked-at").code == 0
+    assert (status.code, status.json()["left_out"], status.err) == (1, ["second"], schemas)
+    assert (cli("migrate").code, cli("migrate").err) == (1, schemas)
+    assert cli("migrate", "status", "--tenant", "looked-at").code == 0
 
 
 def test_the_audit_holds(cli: Cli, shop: Any) -> None:

@@ -195,7 +195,9 @@ def test_no_room(patient: Cli) -> None:
 def test_a_cell_that_the_settings_do_not_name(patient: Cli) -> None:
     made = "insert into nexus_control.cell (name, capacity) values ('gone', 500)"
     with changed(patient, made, "delete from nexus_control.cell where name = 'gone'"):
-        assert told(patient, "cell gone").state == "wrong"
+        finding = told(patient, "cell gone")
+        assert (finding.state, "name it in NEXUS_CELLS again (gone=postgresql://…)" in str(finding.do)) == ("wrong", True)
+        assert told(patient, "database of gone", cells="gone=postgresql://nobody@127.0.0.1:1/none").state == "wrong"
 
 
 def test_a_cell_that_is_away(patient: Cli) -> None:

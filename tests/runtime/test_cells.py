@@ -15,8 +15,8 @@ from nexus.engines.oltp.embedded import EmbeddedPostgres
 from nexus.runtime.databases import open_cells, own_database
 from nexus.runtime.directory import Directory
 from nexus.runtime.node import Node
-from tests.activation.conftest import opened
-from tests.runtime.copies import Urls, two_cells
+from tests.activation.conftest import Installation, opened
+from tests.runtime.copies import Business, Urls, business, two_cells
 
 MANY = (
     "INSERT INTO nexus_control.tenant (id, slug, name, state, cell, country, currency, time_zone, language)"
@@ -104,6 +104,63 @@ async def test_a_second_cell_is_a_setting(postgres: EmbeddedPostgres, tmp_path: 
         async with await psycopg.AsyncConnection.connect(postgres.superuser_url, autocommit=True) as connection:
             for name, password in before:
                 await connection.execute(f"ALTER ROLE {name} PASSWORD '{password}'".encode())
+
+
+@pytest.fixture(scope="module")
+async def apart(postgres: EmbeddedPostgres, services: dict[str, Service]) -> tuple[list[Urls], Business, Business]:
+    """Two cells, with a tenant in each."""
+    urls = await two_cells(postgres, "unnamed_tests")
+    async with opened(urls, services) as nexus:
+        near = await business(nexus, "near")
+        await nexus.rows("UPDATE nexus_control.cell SET open = name = 'c1' RETURNING 1")
+        return urls, near, await business(nexus, "far")
+
+
+async def _state(nexus: Installation, slug: str) -> Any:
+    return (await nexus.rows("SELECT state, cell FROM nexus_control.tenant WHERE slug = %s", slug))[0]
+
+
+async def test_a_tenant_in_a_cell_that_is_not_named_is_told_what_is_missing(
+    apart: tuple[list[Urls], Business, Business], services: dict[str, Service]
+) -> None:
+    urls, near, far = apart
+    async with opened(urls[:1], services) as nexus:
+        status, problem = await nexus.ask("GET", "/api/v1/crm/leads", token=far.token)
+        wrote, refused = await nexus.ask("POST", "/api/v1/crm/leads", {"name": "Bola"}, token=far.token)
+
+        assert (status, wrote) == (503, 503)
+        said = "The cell c1 is not among the settings (NEXUS_CELLS): name it there, with the URL it had, and start NEXUS again."
+        assert (problem["detail"], refused["detail"]) == (said, said)
+        assert (await nexus.ask("GET", "/api/v1/crm/leads", token=near.token))[0] == 200
+        shown = (await nexus.ask("GET", "/api/v1/tenants/far"))[1]
+        assert (shown["state"], shown["cell"], shown["services"]) == ("active", "c1", {})
+        assert await nexus.cells.unnamed() == {"c1": 1}
+    async with opened(urls, services) as nexus:
+        assert (await nexus.ask("GET", "/api/v1/crm/leads", token=far.token))[0] == 200
+        assert await nexus.cells.unnamed() == {}
+
+
+async def test_what_is_in_a_cell_that_is_not_named_is_not_purged_and_holds_nobody_up(
+    apart: tuple[list[Urls], Business, Business], services: dict[str, Service]
+) -> None:
+    urls, _, far = apart
+    async with opened(urls[:1], services) as nexus:
+        assert (await nexus.ask("POST", "/api/v1/tenants/far/archive", {"reason": "Gone"}))[0] == 200
+
+        status, problem = await nexus.ask("POST", "/api/v1/tenants/far/purge", {"reason": "Gone", "force": True})
+
+        assert (status, problem["cell"]) == (503, "c1")
+        assert await _state(nexus, "far") == ("archived", "c1")
+        await nexus.rows("UPDATE nexus_control.tenant SET state = 'purging' WHERE slug = 'far' RETURNING 1")
+        await nexus.rows(
+            "INSERT INTO nexus_control.relocation (tenant_id, kind, target, phase) VALUES (%s, 'restore', 'c1', 'filling') RETURNING 1",
+            far.id,
+        )
+        assert await nexus.control.tenants.recover() == 0
+        assert await nexus.node.moves.recover() == 0
+        assert await _state(nexus, "far") == ("purging", "c1")
+        await nexus.rows("DELETE FROM nexus_control.relocation RETURNING 1")
+        await nexus.rows("UPDATE nexus_control.tenant SET state = 'active' WHERE slug = 'far' RETURNING 1")
 
 
 @pytest.mark.parametrize("cells", ["second", "main=postgresql://x", "second=", "2nd=postgresql://x"])

@@ -63,8 +63,11 @@ async def _cells(owner: Owner, node: Node, settings: Settings, tell: Tell, serve
     for name, capacity, open_, tenants, ready in await (await owner.execute(_CELLS, (prepared,))).fetchall():
         about, says = f"cell {name}", f"{tenants} of {capacity} tenants, {ready} made in advance"
         room += max(0, capacity - tenants) if open_ else 0
+        if name in settings.extra_cells() and name not in node.cells:
+            continue  # that its database cannot be reached has been said
         if name not in node.cells:
-            tell(wrong(about, f"{says}, and the settings do not name it", "name it in NEXUS_CELLS, or move its tenants first"))
+            do = f"name it in NEXUS_CELLS again ({name}=postgresql://…) and start NEXUS: only then can its tenants work, or be moved from there"
+            tell(wrong(about, f"{says}, and the settings do not name it", do))
         elif tenants >= capacity * 0.9:
             tell(odd(about, says, "add a cell: NEXUS_CELLS=name=postgresql://…"))
         elif serves and ready < settings.standby:
