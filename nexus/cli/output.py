@@ -22,6 +22,7 @@ from nexus.config import Settings
 from nexus.core.problem import Problem
 from nexus.engines.oltp import DatabaseError, Timeout, Unavailable
 from nexus.engines.oltp.embedded import AlreadyRunning, NoPostgres
+from nexus.engines.oltp.roles import RolesTaken
 from nexus.runtime.operator import BadOperatorKey
 
 T = TypeVar("T")
@@ -128,7 +129,7 @@ def plainly(json: bool = False) -> Generator[None]:
         _refusal(refused.problem, json)
     except Problem as problem:
         _refusal(msgspec.to_builtins(problem.body()), json)
-    except (Unreachable, NoPostgres, AlreadyRunning, BadOperatorKey) as error:
+    except (Unreachable, NoPostgres, AlreadyRunning, BadOperatorKey, RolesTaken) as error:
         fail(str(error))
     except (Unavailable, Timeout, psycopg.OperationalError) as error:
         fail(f"The database cannot be reached: {_first_line(error)}")

@@ -18,6 +18,7 @@ from nexus.config import BadSettings, Settings, load
 from nexus.core.service import service_names
 from nexus.engines.oltp.embedded import AlreadyRunning as PostgresRunning
 from nexus.engines.oltp.embedded import NoPostgres
+from nexus.engines.oltp.roles import RolesTaken
 from nexus.gateway.federation.composition import CompositionFailed
 from nexus.gateway.federation.gateway import NoGateway
 from nexus.gateway.federation.toolbox import NoNode
@@ -92,6 +93,7 @@ def run(serving: Coroutine[Any, Any, None]) -> None:
         NoPostgres,
         PostgresRunning,
         BadOperatorKey,
+        RolesTaken,
     ) as error:
         fail(str(error))
     except psycopg.OperationalError as error:

@@ -58,10 +58,11 @@ async def own_database(url: str) -> str:
 async def open_cell(name: str, url: str, settings: Settings) -> tuple[Cell, list[str]]:
     """Prepare a database for use and connect to it; with it, what could not be secured there (for `nexus doctor`).
 
-    Raises psycopg.OperationalError where there is no such server.
+    Raises psycopg.OperationalError where there is no such server, RolesTaken where its roles are another installation's.
     """
     known = passwords(settings)
-    findings = await bootstrap(url, known.owner, known.app)
+    # an embedded server lies in the data folder: whoever has that may set its passwords anew, where they were lost
+    findings = await bootstrap(url, known.owner, known.app, ours=name == MAIN and not settings.database_url)
     owner_url = credentials(url, "nexus_owner", known.owner)
     async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as owner:
         await install(owner)

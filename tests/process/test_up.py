@@ -211,6 +211,24 @@ def test_two_processes_share_a_database_and_have_a_key_each(nexus: Nexus, tmp_pa
         assert other.stop() == 0
 
 
+def test_another_data_folder_does_not_lock_out_who_works_on_the_server(nexus: Nexus, tmp_path: Path) -> None:
+    key = nexus.start().activate()
+    postgres = nexus.folder / "data" / "postgres"
+    password, port = (postgres / "password").read_text().strip(), (postgres / "port").read_text().strip()
+    other = Nexus(tmp_path / "other", free_port())
+    other.folder.mkdir(mode=0o755)
+
+    for database in ("postgres", "nexus"):
+        assert other.launch("serve", NEXUS_DATABASE_URL=f"postgresql://nexus:{password}@127.0.0.1:{port}/{database}").wait(60) == 1
+        assert "Give them as NEXUS_OWNER_PASSWORD and NEXUS_APP_PASSWORD" in other.said
+        assert "Traceback" not in other.said
+
+    assert nexus.stop() == 0
+    (nexus.folder / "data" / "roles.json").unlink()  # of a server of our own they are made anew
+    nexus.start()
+    assert nexus.ask("GET", "/api/v1/crm/contacts", token=key)[0] == 200
+
+
 def test_a_tenant_moves_to_a_second_database_from_the_command_line(nexus: Nexus, tmp_path: Path) -> None:
     """The second cell is another copy's PostgreSQL, given by its address in the settings."""
     other = Nexus(tmp_path / "other", free_port())
@@ -220,7 +238,11 @@ def test_a_tenant_moves_to_a_second_database_from_the_command_line(nexus: Nexus,
         postgres = other.folder / "data" / "postgres"
         password, port = (postgres / "password").read_text().strip(), (postgres / "port").read_text().strip()
         cells = f"second=postgresql://nexus:{password}@127.0.0.1:{port}/postgres"
-        nexus.start("up", NEXUS_CELLS=cells)
+        assert nexus.launch("up", NEXUS_CELLS=cells).wait(60) == 1
+        assert "Give them as NEXUS_OWNER_PASSWORD and NEXUS_APP_PASSWORD" in nexus.said
+        roles = json.loads((other.folder / "data" / "roles.json").read_text())
+        theirs = {"NEXUS_OWNER_PASSWORD": roles["owner"], "NEXUS_APP_PASSWORD": roles["app"]}
+        nexus.start("up", NEXUS_CELLS=cells, **theirs)
         key = nexus.activate()
         assert nexus.ask("POST", "/api/v1/crm/contacts", CONTACT, token=key)[0] == 201
         there = Nexus(nexus.folder, nexus.port)
@@ -228,7 +250,7 @@ def test_a_tenant_moves_to_a_second_database_from_the_command_line(nexus: Nexus,
         home = nexus.ask("GET", "/api/v1/tenants/ade-bakery", token=nexus.key)[1]["cell"]
         away = "second" if home == "main" else "main"
 
-        assert there.launch("tenants", "move", "ade-bakery", away, NEXUS_CELLS=cells).wait(60) == 0, there.said
+        assert there.launch("tenants", "move", "ade-bakery", away, NEXUS_CELLS=cells, **theirs).wait(60) == 0, there.said
 
         assert nexus.ask("GET", "/api/v1/tenants/ade-bakery", token=nexus.key)[1]["cell"] == away
         assert names(nexus, key) == {"Ngozi"}

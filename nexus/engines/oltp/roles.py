@@ -20,6 +20,7 @@ __all__ = [
     "APP",
     "OWNER",
     "Finding",
+    "RolesTaken",
     "bootstrap",
     "create_tenant_schema_sql",
     "credentials",
@@ -31,6 +32,10 @@ __all__ = [
 
 _LOCK = 0x6E65_7875_7300
 """Two processes that start at once bootstrap one after the other."""
+_USED = (
+    "select exists (select from pg_catalog.pg_shdepend where refclassid = 'pg_catalog.pg_authid'::regclass and dbid <> 0"
+    " and refobjid in (select oid from pg_catalog.pg_roles where rolname = any (%s)))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +46,35 @@ class Finding:
     meaning: str
 
 
-async def bootstrap(superuser_url: str, owner_password: str, app_password: str) -> list[Finding]:
-    """Make the login roles and put the walls between tenants in force; doing it again changes nothing but the passwords.
+class RolesTaken(Exception):
+    """The login roles of a server have other passwords than ours, and somebody uses them."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"This PostgreSQL server has the roles {OWNER} and {APP} already, and a database uses them: their passwords are not those of these"
+            f" settings or this data folder, and were left as they are ({reason}). Give them as NEXUS_OWNER_PASSWORD and NEXUS_APP_PASSWORD"
+            " (roles.json of the data folder that made them has them), or use another server."
+        )
+
+
+async def bootstrap(superuser_url: str, owner_password: str, app_password: str, *, ours: bool = False) -> list[Finding]:
+    """Make the login roles and put the walls between tenants in force; doing it again changes nothing.
+
+    Roles are the whole server's. Where they are there with other passwords they get these only if the server is `ours` alone or no database
+    uses them; else RolesTaken is raised and nothing has been changed.
     On a managed PostgreSQL the user of the URL is no superuser: what it may not do is left out, and the findings say what that means.
     Raises psycopg.OperationalError if the database cannot be reached.
     """
+    passwords = {OWNER: owner_password, APP: app_password}
     async with await psycopg.AsyncConnection.connect(superuser_url, autocommit=True) as connection:
         await connection.execute("select pg_advisory_lock(%s)", [_LOCK])
         refused: list[Finding] = []
         attributes = {OWNER: "login createrole noinherit", APP: "login noinherit nocreaterole nocreatedb"}
-        for role, password in ((OWNER, owner_password), (APP, app_password)):
-            refused += await _attempt(connection, role, _login_role_sql(connection, role, attributes[role], password))
+        strange = await _strange(connection, superuser_url, passwords)
+        if strange and not ours and await _in_use(connection):
+            raise RolesTaken(next(iter(strange.values())))
+        for role, password in passwords.items():
+            refused += await _attempt(connection, role, _login_role_sql(connection, role, attributes[role], password, role in strange))
         for wall in WALLS:
             refused += await _attempt(connection, wall.name, wall.sql)
         known = await _failing(connection)
@@ -111,12 +133,41 @@ def new_password() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _login_role_sql(connection: psycopg.AsyncConnection[TupleRow], role: str, attributes: str, password: str) -> str:
-    """CREATE or ALTER the role; the password goes as a SCRAM verifier, so that no log of the server ever holds it."""
+async def _strange(connection: psycopg.AsyncConnection[TupleRow], url: str, passwords: dict[str, str]) -> dict[str, str]:
+    """The roles that are there and cannot log in with these passwords, each with what the server says."""
+    found: dict[str, str] = {}
+    for role, password in passwords.items():
+        row = await (await connection.execute("select from pg_catalog.pg_roles where rolname = %s", [role])).fetchone()
+        if row is None:
+            continue
+        try:
+            async with await psycopg.AsyncConnection.connect(credentials(url, role, password)):
+                pass
+        except psycopg.OperationalError as error:
+            found[role] = str(error).strip().splitlines()[-1]
+    return found
+
+
+async def _in_use(connection: psycopg.AsyncConnection[TupleRow]) -> bool:
+    """Whether any database of the server has something of the login roles; also where that cannot be seen."""
+    try:
+        row = await (await connection.execute(_USED, [[OWNER, APP]])).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return True
+    return row is None or row[0] is True
+
+
+def _login_role_sql(connection: psycopg.AsyncConnection[TupleRow], role: str, attributes: str, password: str, again: bool) -> str:
+    """CREATE or ALTER the role; its password is set where it is made, or `again`.
+
+    It goes as a SCRAM verifier, so that no log of the server ever holds it. The lock holds for one database only: a role that a start on
+    another one makes at this moment is left as that one makes it.
+    """
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    secret = f"password {Literal(verifier).as_string(connection)}"
     return (
-        f"do $$ begin create role {role}; exception when duplicate_object then null; end $$;"
-        f"alter role {role} {attributes} password {Literal(verifier).as_string(connection)}"
+        f"do $role$ begin create role {role} {secret}; exception when duplicate_object then null; end $role$;"
+        f"alter role {role} {attributes} {secret if again else ''}"
     )
 
 
