@@ -25,7 +25,7 @@ from nexus.services.finance.api import (
     UndoWriteOff,
     WriteOffInvoice,
 )
-from nexus.services.finance.bank_terms import BankMatch, LinkStatus
+from nexus.services.finance.bank_terms import BankLineStatus, BankMatch, LinkStatus
 from nexus.services.finance.entities import (
     BankAccount,
     BankReconciliation,
@@ -84,9 +84,16 @@ async def match_bank_line(cmd: MatchBankLine, tx: Tx) -> BankLineMatched:
 @handles(DismissMatch, needs="finance.bank_statement_line:dismiss")
 async def dismiss_match(cmd: DismissMatch, tx: Tx) -> BankLineDismissed:
     line = await tx.get(BankStatementLine, cmd.bank_statement_line_id, lock=True)
+    if line.status is BankLineStatus.SUGGESTED and line.match is not None:
+        line.dismissed = sorted({*line.dismissed, *_named(line.match)})
     bank_line_flow.go(line, "dismiss")
     line.match = None
     return tx.emit(BankLineDismissed(bank_statement_line_id=line.id, bank_account_id=line.bank_account_id))
+
+
+def _named(match: BankMatch) -> list[UUID]:
+    """What a suggestion is about: an invoice, a line of the books, or what a rule says."""
+    return [*[one.invoice_id for one in match.allocations], *match.journal_line_ids, *([match.rule_id] if match.rule_id else [])]
 
 
 @handles(AcceptMatch, needs="finance.bank_statement_line:accept")

@@ -92,6 +92,12 @@ class BankStatementLine(Entity):
     match: Mapped[BankMatch | None] = f.json(
         BankMatch, default=None, read_only=True, help="What it is about, as it is suggested or has been decided."
     )
+    dismissed: Mapped[list[UUID]] = f.json(
+        list[UUID],
+        default_factory=list,
+        read_only=True,
+        help="Invoices, lines of the books and rules that it is not about: they are not suggested again.",
+    )
     payment_id: Mapped[UUID | None] = f.ref(
         "finance.payment", default=None, read_only=True, help="The payment that was recorded for it when it was reconciled."
     )

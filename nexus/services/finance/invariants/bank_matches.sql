@@ -85,7 +85,7 @@ BEGIN
 END $$;
 
 -- Write down the best match of each open line of which nothing has been decided: where it scores enough, no other one scores as much, and it is not
--- the best of another line too.
+-- the best of another line too. What somebody has dismissed of a line is not looked at again.
 CREATE FUNCTION {s}.finance_suggest_matches(bank uuid) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
     suggested int;
@@ -93,7 +93,8 @@ BEGIN
     WITH found AS (SELECT * FROM {s}.finance_invoice_matches(bank) UNION ALL SELECT * FROM {s}.finance_booked_matches(bank)
             UNION ALL SELECT * FROM {s}.finance_rule_matches(bank)),
     best AS (SELECT f.line_id, f.score, f.match, f.match #- '{score}' #- '{reasons}' AS what, rank() OVER mine AS place, count(*) OVER equal AS alike
-        FROM found f WHERE f.score >= 45 WINDOW mine AS (PARTITION BY f.line_id ORDER BY f.score DESC), equal AS (PARTITION BY f.line_id, f.score)),
+        FROM found f JOIN {s}.finance_bank_statement_line l ON l.id = f.line_id WHERE f.score >= 45 AND NOT l.dismissed ?|
+            ARRAY[f.match ->> 'rule_id', f.match #>> '{journal_line_ids,0}', f.match #>> '{allocations,0,invoice_id}'] WINDOW mine AS (PARTITION BY f.line_id ORDER BY f.score DESC), equal AS (PARTITION BY f.line_id, f.score)),
     alone AS (SELECT b.line_id, b.match, rank() OVER (PARTITION BY b.what ORDER BY b.score DESC) AS place, count(*) OVER (PARTITION BY b.what, b.score) AS alike,
             b.match ? 'rule_id' AS by_rule FROM best b WHERE b.place = 1 AND b.alike = 1),
     chosen AS (SELECT l.id, a.match FROM {s}.finance_bank_statement_line l LEFT JOIN alone a ON a.line_id = l.id AND (a.by_rule OR a.place = 1 AND a.alike = 1)

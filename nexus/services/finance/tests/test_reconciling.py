@@ -143,6 +143,13 @@ async def test_the_name_and_the_amount_say_enough_and_two_alike_say_nothing(book
     assert (await state(books, alike[1]))[0] is InvoiceStatus.PAID
     await books.finance.run(DismissMatch(bank_statement_line_id=one.id))
     assert (await now(books, one)).match is None
+    assert (await books.finance.run(SuggestMatches(bank_account_id=account.id))).suggested == 0
+    dismissed = await now(books, one)
+    assert (dismissed.status, dismissed.match, len(dismissed.dismissed)) == (UNMATCHED, None, 1)
+
+    await books.finance.run(match(one, party_id=CUSTOMER, allocations=[share(dismissed.dismissed[0])]))  # who knows better may still say so
+    await books.finance.run(DismissMatch(bank_statement_line_id=one.id))
+    assert len((await now(books, one)).dismissed) == 1
 
 
 async def ruled(books: Books, **more: Any) -> ReconcileRule:
