@@ -87,11 +87,38 @@ class TaxBox(Value, frozen=True, kw_only=True):
     """How much of it; negative where it is posted on the other side, as input tax of a reverse charge. The return shows it without its sign."""
 
 
+class Unit(enum.StrEnum):
+    """What is counted. Electronic invoices say it by the codes of UN/ECE Recommendation 20."""
+
+    PIECE = "piece"
+    SET = "set"
+    PAIR = "pair"
+    DOZEN = "dozen"
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+    GRAM = "gram"
+    KILOGRAM = "kilogram"
+    TONNE = "tonne"
+    MILLILITRE = "millilitre"
+    LITRE = "litre"
+    CENTIMETRE = "centimetre"
+    METRE = "metre"
+    KILOMETRE = "kilometre"
+    SQUARE_METRE = "square_metre"
+    CUBIC_METRE = "cubic_metre"
+    KILOWATT_HOUR = "kilowatt_hour"
+
+
 class InvoiceLine(Value, frozen=True, kw_only=True):
     """Something sold or bought: quantity times price, less a discount, with the taxes of these codes in this order."""
 
     name: Line
     quantity: Decimal
+    unit: Unit = Unit.PIECE
     unit_price: Decimal
     discount_percent: Decimal = Decimal(0)
     discount_amount: Decimal = Decimal(0)

@@ -22,7 +22,6 @@ _e: Final = Vocabulary(
 )
 _PROFILE: Final = "urn:cen.eu:en16931:2017"
 _DAY: Final = "102"
-_PIECE: Final = "C62"
 
 
 def cii(made: Electronic) -> bytes:
@@ -61,13 +60,13 @@ def _day(name: str, day: dt.date) -> Element | None:
 
 
 def _line(number: int, one: Item) -> Element | None:
-    price = _e("ram:NetPriceProductTradePrice", _e("ram:ChargeAmount", one.price), _e("ram:BasisQuantity", one.per, unitCode=_PIECE))
+    price = _e("ram:NetPriceProductTradePrice", _e("ram:ChargeAmount", one.price), _e("ram:BasisQuantity", one.per, unitCode=one.unit))
     return _e(
         "ram:IncludedSupplyChainTradeLineItem",
         _e("ram:AssociatedDocumentLineDocument", _e("ram:LineID", str(number))),
         _e("ram:SpecifiedTradeProduct", _e("ram:Name", one.name)),
         _e("ram:SpecifiedLineTradeAgreement", price),
-        _e("ram:SpecifiedLineTradeDelivery", _e("ram:BilledQuantity", one.quantity, unitCode=_PIECE)),
+        _e("ram:SpecifiedLineTradeDelivery", _e("ram:BilledQuantity", one.quantity, unitCode=one.unit)),
         _e(
             "ram:SpecifiedLineTradeSettlement",
             _tax("ram:ApplicableTradeTax", one.category),

@@ -87,7 +87,7 @@ def _line(line: InvoiceLine, figures: LineFigures, said: Statement, words: Wordi
     return {
         "name": line.name,
         "discount": f"{words('discount')}: {words.amount(off, said.currency)}" if off else "",
-        "quantity": words.number(line.quantity),
+        "quantity": words.quantity(line.quantity, line.unit),
         "price": _price(line.unit_price, said.currency, words),
         "tax": ", ".join(_rate(rates[one.code], words) for one in figures.taxes if not rates[one.code].withholding),
         "amount": words.amount(figures.net, said.currency),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -12,7 +12,7 @@ from nexus.core import FieldError, Problem
 from nexus.core.money import scale
 from nexus.services.finance.documents.statement import Statement
 from nexus.services.finance.documents.wording import plain
-from nexus.services.finance.invoice_terms import InvoiceLine, InvoiceTax, LineFigures, TaxCategory
+from nexus.services.finance.invoice_terms import InvoiceLine, InvoiceTax, LineFigures, TaxCategory, Unit
 from nexus.services.finance.issue_terms import Side
 
 NOTHING: Final = Decimal(0)
@@ -38,6 +38,31 @@ class NotElectronic(Problem, status=422):
     errors: list[FieldError]
 
 
+UNITS: Final[Mapping[Unit, str]] = {
+    Unit.PIECE: "C62",
+    Unit.SET: "SET",
+    Unit.PAIR: "PR",
+    Unit.DOZEN: "DZN",
+    Unit.MINUTE: "MIN",
+    Unit.HOUR: "HUR",
+    Unit.DAY: "DAY",
+    Unit.WEEK: "WEE",
+    Unit.MONTH: "MON",
+    Unit.YEAR: "ANN",
+    Unit.GRAM: "GRM",
+    Unit.KILOGRAM: "KGM",
+    Unit.TONNE: "TNE",
+    Unit.MILLILITRE: "MLT",
+    Unit.LITRE: "LTR",
+    Unit.CENTIMETRE: "CMT",
+    Unit.METRE: "MTR",
+    Unit.KILOMETRE: "KMT",
+    Unit.SQUARE_METRE: "MTK",
+    Unit.CUBIC_METRE: "MTQ",
+    Unit.KILOWATT_HOUR: "KWH",
+}
+
+
 class Category(NamedTuple):
     """What EN 16931 tells taxes apart by."""
 
@@ -52,6 +77,8 @@ class Item:
 
     name: str
     quantity: Decimal
+    unit: str
+    """Its code in UN/ECE Recommendation 20."""
     price: Decimal
     per: Decimal | None
     discount: Decimal
@@ -189,10 +216,20 @@ def _item(line: InvoiceLine, figures: LineFigures, tax: InvoiceTax) -> Item:
     if tax.included:
         price, per = abs(figures.net), abs(line.quantity) or None
         quantity = line.quantity.copy_sign(figures.net) if figures.net else line.quantity
-        return Item(name=line.name, quantity=quantity, price=price, per=per, discount=NOTHING, net=figures.net, category=category)
+        return Item(
+            name=line.name,
+            quantity=quantity,
+            unit=UNITS[line.unit],
+            price=price,
+            per=per,
+            discount=NOTHING,
+            net=figures.net,
+            category=category,
+        )
     return Item(
         name=line.name,
         quantity=line.quantity * sign,
+        unit=UNITS[line.unit],
         price=abs(line.unit_price),
         per=None,
         discount=figures.discount,

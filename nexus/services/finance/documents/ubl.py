@@ -17,7 +17,6 @@ _INVOICE: Final = Vocabulary({"invoice": f"{_OASIS}Invoice-2", **_PARTS})
 _NOTE: Final = Vocabulary({"note": f"{_OASIS}CreditNote-2", **_PARTS})
 _CUSTOMIZATION: Final = "urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0"
 _PROFILE: Final = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
-_PIECE: Final = "C62"
 """One of what the line names (UN/ECE Recommendation 20)."""
 
 
@@ -178,13 +177,13 @@ class _Writer:
         return e(
             "cac:CreditNoteLine" if note else "cac:InvoiceLine",
             e("cbc:ID", str(number)),
-            e("cbc:CreditedQuantity" if note else "cbc:InvoicedQuantity", one.quantity, unitCode=_PIECE),
+            e("cbc:CreditedQuantity" if note else "cbc:InvoicedQuantity", one.quantity, unitCode=one.unit),
             self._amount("cbc:LineExtensionAmount", one.net),
             self._off(one.discount) if one.discount else None,
             e("cac:Item", e("cbc:Name", one.name), self._category("cac:ClassifiedTaxCategory", one.category)),
             e(
                 "cac:Price",
                 e("cbc:PriceAmount", one.price, currencyID=self.currency),
-                e("cbc:BaseQuantity", one.per, unitCode=_PIECE),
+                e("cbc:BaseQuantity", one.per, unitCode=one.unit),
             ),
         )

@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Final, cast
 
 import babel
-from babel import dates, localedata, numbers
+from babel import dates, localedata, numbers, units
 
 from nexus.core.money import scale
+from nexus.services.finance.invoice_terms import Unit
 
 _ORDER: Final[tuple[str, ...]] = (
     "invoice", "credit_note", "number", "date", "delivered", "due", "reference", "credits", "seller_vat", "seller_tax", "registration", "bill_to",
@@ -46,6 +47,26 @@ _WORDS: Final[dict[str, tuple[str, ...]]] = {
         "{amount} قبل {date}", "الحساب المصرفي: {account}", "ملاحظات", "صفحة", "من",
     ),
 }  # fmt: skip
+_MEASURED: Final[Mapping[Unit, str]] = {
+    Unit.MINUTE: "duration-minute",
+    Unit.HOUR: "duration-hour",
+    Unit.DAY: "duration-day",
+    Unit.WEEK: "duration-week",
+    Unit.MONTH: "duration-month",
+    Unit.YEAR: "duration-year",
+    Unit.GRAM: "mass-gram",
+    Unit.KILOGRAM: "mass-kilogram",
+    Unit.TONNE: "mass-tonne",
+    Unit.MILLILITRE: "volume-milliliter",
+    Unit.LITRE: "volume-liter",
+    Unit.CENTIMETRE: "length-centimeter",
+    Unit.METRE: "length-meter",
+    Unit.KILOMETRE: "length-kilometer",
+    Unit.SQUARE_METRE: "area-square-meter",
+    Unit.CUBIC_METRE: "volume-cubic-meter",
+    Unit.KILOWATT_HOUR: "energy-kilowatt-hour",
+}
+"""What CLDR calls them."""
 _ARABIC_DIGITS: Final = {48 + digit: 0x0660 + digit for digit in range(10)}
 
 
@@ -63,9 +84,14 @@ class Wording:
 
     def number(self, value: Decimal) -> str:
         """A quantity or a price, with all the decimals it has and none that say nothing."""
-        places = max(0, -int(plain(value).as_tuple().exponent))
-        form = f"#,##0.{'0' * places}" if places else "#,##0"
-        return self._digits(numbers.format_decimal(value, format=form, locale=self.locale, numbering_system="default"))
+        return self._digits(numbers.format_decimal(value, format=_decimals(value), locale=self.locale, numbering_system="default"))
+
+    def quantity(self, value: Decimal, unit: Unit) -> str:
+        """How many of what, as the language abbreviates it; what is counted by the piece is a number alone."""
+        if (measured := _MEASURED.get(unit)) is None:
+            return self.number(value)
+        written = units.format_unit(value, measured, "short", _decimals(value), self.locale, numbering_system="default")
+        return self._digits(written)
 
     def money(self, value: Decimal, currency: str) -> str:
         """An amount with its currency."""
@@ -105,6 +131,12 @@ class Wording:
     def arabic_digits(self) -> bool:
         """Whether its numbers are written ٠١٢٣."""
         return self.locale.default_numbering_system == "arab"
+
+
+def _decimals(value: Decimal) -> str:
+    """The pattern of a number with all the decimals it has."""
+    places = max(0, -int(plain(value).as_tuple().exponent))
+    return f"#,##0.{'0' * places}" if places else "#,##0"
 
 
 def plain(value: Decimal) -> Decimal:

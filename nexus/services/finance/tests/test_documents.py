@@ -14,7 +14,7 @@ from nexus.core import uuid7
 from nexus.runtime.testing import Answered
 from nexus.services.finance.api import CancelInvoice, CreditInvoice
 from nexus.services.finance.entities import BankAccount, BillingProfile, Company, Invoice, Letterhead, PaymentTerm
-from nexus.services.finance.invoice_terms import InvoiceKind, TermPart
+from nexus.services.finance.invoice_terms import InvoiceKind, TermPart, Unit
 from nexus.services.finance.tests.conftest import BANK, Books
 from nexus.services.finance.tests.test_invoice_posting import BILL, drafted, posted
 from nexus.services.finance.tests.test_invoices import CUSTOMER, line, taxed
@@ -57,7 +57,12 @@ async def test_a_posted_invoice_says_what_it_is(taxed: Books) -> None:
         PaymentTerm(name="30 days", instalments=[TermPart(days=30)], discount_percent=Decimal(2), discount_days=10)
     )
     invoice = await posted(
-        taxed, line("1000", "VAT7.5", quantity="2.5"), line("119", "VAT-IN"), reference="PO 7", notes="Thank you.", payment_term_id=term.id
+        taxed,
+        line("1000", "VAT7.5", quantity="2.5", unit=Unit.HOUR),
+        line("119", "VAT-IN"),
+        reference="PO 7",
+        notes="Thank you.",
+        payment_term_id=term.id,
     )
 
     answer = await document(taxed, invoice)
@@ -66,7 +71,7 @@ async def test_a_posted_invoice_says_what_it_is(taxed: Books) -> None:
     day = invoice.date
     for words in (
         "Ade Bakery", "12 Marina Road", "101241 Lagos", "Ada Obi", "8 rue de la Paix", "75002 Paris", "France", "FR40303265045", "Invoice",
-        invoice.number or "", "PO 7", "2.5", "1,000.00", "7.5%", "2,500.00", "187.50", "NGN", "2,806.50", "Thank you.", "Bread since 1998", "Run by Ada Obi",
+        invoice.number or "", "PO 7", "2.5 hrs", "1,000.00", "7.5%", "2,500.00", "187.50", "NGN", "2,806.50", "Thank you.", "Bread since 1998", "Run by Ada Obi",
         "2% off if paid by", "Page 1 of 1", f"{day.day} {day:%B} {day.year}",
     ):  # fmt: skip
         assert words.replace("NGN", "₦") in said, words

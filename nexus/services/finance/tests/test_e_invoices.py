@@ -23,7 +23,7 @@ from nexus.services.finance.documents.statement import Statement
 from nexus.services.finance.documents.typesetting import CannotBeSet
 from nexus.services.finance.documents.ubl import ubl
 from nexus.services.finance.entities import TaxRate
-from nexus.services.finance.invoice_terms import DuePart, InvoiceKind, InvoiceLine, TaxCategory
+from nexus.services.finance.invoice_terms import DuePart, InvoiceKind, InvoiceLine, TaxCategory, Unit
 from nexus.services.finance.issue_terms import PayTo, Side, TermsGiven
 from nexus.services.finance.tests.conftest import Books
 from nexus.services.finance.tests.statements import BUYER, DAY, SELLER, item, judged_cii, judged_ubl, stated
@@ -59,6 +59,7 @@ GOOD = {
     "many": stated(item("10", "S19"), item("10", "E"), item("10", "K"), item("-3", "S7"), item("5", "Z", quantity="-1"), off="1.01"),
     "nothing to pay": stated(item("0", "S19")),
     "a note": stated(*THREE, percent="2", kind=NOTE),
+    "by every unit": stated(*[item("1.20", code, quantity="2.5", unit=unit) for unit in Unit for code in ("S19", "S19IN")]),
     "yen": stated(item("1000", "S19"), currency="JPY"),
     "within Germany": stated(*THREE, buyer=GERMAN),
     "by transfer": _issued(stated(*THREE), account=ACCOUNT),
