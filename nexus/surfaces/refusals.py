@@ -138,5 +138,5 @@ def of_check(shape: Shape, name: str) -> Problem:
     if field in shape.fields and rule in _CHECKS:
         return Invalid.of(FieldError(field, _CHECKS[rule]))
     # a rule over several fields is named after what must hold: it is told under the field that its name begins with, if there is one
-    first = max((one for one in shape.fields if name.startswith(one)), key=len, default="")
+    first = max((one for one in shape.fields if name.startswith(one.removesuffix("_id"))), key=len, default="")
     return Invalid.of(FieldError(first, f"breaks the rule: {name.replace('_', ' ')}"))

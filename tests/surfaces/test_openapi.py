@@ -14,7 +14,8 @@ from openapi_spec_validator import validate
 
 from nexus.core.service import Service, installed
 from nexus.runtime.testing import Answered, Harness
-from nexus.surfaces.openapi import document, problems
+from nexus.services.crm.api import BulkReassign, LogActivity
+from nexus.surfaces.openapi import document, examples, problems
 from nexus.surfaces.shapes import shape_of
 
 RULES_OVER_SEVERAL_FIELDS = {
@@ -263,3 +264,9 @@ def test_one_service_alone_is_a_document_too(services: dict[str, Service]) -> No
     alone = document([services["auth"]])
     validate(alone)  # type: ignore[arg-type]
     assert all(path.startswith("/api/v1/auth/") for path in alone["paths"])
+
+
+def test_an_example_goes_from_one_to_another_and_leaves_out_what_says_nothing_alone() -> None:
+    moved, logged = examples.of_type(BulkReassign), examples.of_type(LogActivity)
+    assert moved["from_owner_id"] != moved["to_owner_id"]
+    assert "record_entity" not in logged

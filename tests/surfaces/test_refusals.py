@@ -185,3 +185,12 @@ async def test_a_value_that_only_the_database_refuses_is_named(tenant: Harness, 
     for path in (ACCOUNTS, f"{ACCOUNTS}/export"):
         refused = await tenant.api("GET", f"{path}?{query}")
         assert (refused.status, [error["field"] for error in refused.json()["errors"]]) == (422, [field]), refused.body
+
+
+async def test_a_rule_over_several_fields_is_told_under_the_first(tenant: Harness) -> None:
+    quota = {"period_start": "2026-01-01", "period_end": "2026-03-31", "amount": "1", "currency": "NGN"}
+    refused = await tenant.api("POST", "/api/v1/crm/quotas", quota)
+    assert (refused.status, refused.json()["errors"]) == (
+        422,
+        [{"field": "owner_id", "message": "breaks the rule: owner or team or territory"}],
+    )

@@ -13,6 +13,8 @@ from nexus.surfaces.openapi.schemas import unseen
 from nexus.surfaces.shapes import Field, Shape
 
 ID: Final = "0197a3c2-5d1e-7c3a-9b0f-2f6d8e4a1c77"
+OTHER: Final = "0197a3c2-5d1e-7c3a-9b0f-2f6d8e4a1c78"
+"""Another one, for what goes from one to another."""
 DAY: Final = "2026-03-31"
 MOMENT: Final = "2026-03-31T09:30:00Z"
 LATER: Final = {DAY: "2026-06-30", MOMENT: "2026-03-31T10:30:00Z"}
@@ -170,8 +172,8 @@ def _plain(info: types.Type, name: str) -> Any:
     if isinstance(info, types.LiteralType):
         return info.values[0]
     fixed: dict[type, Any] = {
-        types.UUIDType: ID,
-        types.DecimalType: {"fx_rate": "1", "quantity": "3", "discount_percent": "0"}.get(name, AMOUNT),
+        types.UUIDType: OTHER if name.startswith("to_") else ID,
+        types.DecimalType: {"fx_rate": "1", "rate": "1", "quantity": "3", "discount_percent": "0"}.get(name, AMOUNT),
         types.BoolType: True,
         types.DateType: moment(name, DAY),
         types.DateTimeType: moment(name, MOMENT),
@@ -184,6 +186,10 @@ def _plain(info: types.Type, name: str) -> Any:
 _SHOWN = (types.StrType, types.DecimalType, types.DateType, types.IntType, types.LiteralType)
 
 
+_GOES_WITH_OTHERS: Final = frozenset({"record_entity"})
+"""Optional fields that say nothing alone."""
+
+
 def of_struct(info: types.StructType) -> dict[str, Any]:
     """What is required, and up to three optional plain fields."""
     found: dict[str, Any] = {}
@@ -191,7 +197,7 @@ def of_struct(info: types.StructType) -> dict[str, Any]:
     for field in info.fields:
         if field.required:
             found[field.encode_name] = _of(field.type, field.name)
-        elif optional and isinstance(_inner(field.type), _SHOWN):
+        elif optional and isinstance(_inner(field.type), _SHOWN) and field.name not in _GOES_WITH_OTHERS:
             optional -= 1
             found[field.encode_name] = _of(field.type, field.name)
     return found
