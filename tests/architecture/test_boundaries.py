@@ -176,7 +176,7 @@ def test_a_broken_contract_is_found(tmp_path: Path) -> None:
         "services/loyalty/seeds.py": "import nexus.runtime\n",
         "services/crm/entities.py": "",
         "flows/gifts.py": "from nexus.services.crm import entities\n",
-        "documents.py": "",
+        **{f"{name}.py": "" for name in ("documents", "typesetting")},
         "services/crm/api/__init__.py": "",
         "services/crm/api/deals.py": "",
         **{
