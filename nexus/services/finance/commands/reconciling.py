@@ -27,6 +27,7 @@ from nexus.services.finance.api import (
 )
 from nexus.services.finance.bank_terms import BankLineStatus, BankMatch, LinkStatus
 from nexus.services.finance.entities import (
+    Account,
     BankAccount,
     BankReconciliation,
     BankStatementLine,
@@ -161,7 +162,11 @@ async def bank_journal(account: BankAccount, field: str, tx: Tx) -> Journal:
     kind = (Journal.type == JournalType.BANK, Journal.default_account_id == account.account_id, Journal.archived_at.is_(None))
     journal = await tx.find(Journal, Journal.company_id == account.company_id, *kind)
     if journal is None:
-        raise Invalid.of(FieldError(field, "is of a bank account whose ledger account has no bank journal"))
+        ledger = await tx.get(Account, account.account_id)
+        message = (
+            f"is of a bank account on {ledger.code} {ledger.name}, which has no journal: make one of type bank with that default account"
+        )
+        raise Invalid.of(FieldError(field, message))
     return journal
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Boolean, Uuid, type_coerce
 
-from nexus.core import Query, Rows, Sight, among, and_, answers, case, cast, exact, func, literal, null, or_, select, union_all
+from nexus.core import Query, Rows, Sight, among, and_, answers, case, cast, exact, func, null, or_, select, union_all
 from nexus.services.finance.entities import (
     Account,
     AccountBalance,
@@ -46,14 +46,14 @@ def budget_variance(query: BudgetVariance, sight: Sight) -> Rows:
     )
     planned = (
         select(line.account_id, line.period_id, line.cost_center_id, line.amount.label("budget"))
-        .add_columns(func.coalesce(func.sum(came.c.amount), 0).label("came"))
+        .add_columns(func.coalesce(func.sum(came.c.amount), line.amount * 0).label("came"))
         .outerjoin(came, matches)
         .where(line.budget_id == query.budget_id, sight(line))
         .group_by(line.id)
     )
     somewhere = select(line.id).where(line.budget_id == query.budget_id, line.account_id == came.c.account_id, sight(line))
     unplanned = (
-        select(came.c.account_id, came.c.period_id, cast(null(), Uuid()), literal(0), func.sum(came.c.amount))
+        select(came.c.account_id, came.c.period_id, cast(null(), Uuid()), func.sum(came.c.amount) * 0, func.sum(came.c.amount))
         .join(Account, Account.id == came.c.account_id)
         .where(among(Account.root_type, list(_RESULT)), ~somewhere.exists(), sight(Account))
         .group_by(came.c.account_id, came.c.period_id)

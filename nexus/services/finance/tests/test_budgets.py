@@ -117,6 +117,7 @@ async def test_what_came_is_compared_with_what_was_planned(books: Books) -> None
     assert [(*row[:3], *[None if one is None else Decimal(one) for one in row[3:]]) for row in said] == [
         (*row[:3], *[None if one is None else Decimal(one) for one in row[3:]]) for row in expected
     ]
+    assert all(amount[-3] == "." for row in said for amount in row[3:6])  # none is 0 where the others are 0.00
     await books.finance.run(CreateFiscalYear(company_id=books.company.id))
     await books.finance.run(CloseFiscalYear(fiscal_year_id=books.periods[0].fiscal_year_id))
     assert await variance(books, id) == said

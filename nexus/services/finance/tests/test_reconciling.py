@@ -25,6 +25,7 @@ from nexus.services.finance.api import (
 )
 from nexus.services.finance.bank_terms import BankLineStatus, LinkStatus
 from nexus.services.finance.entities import (
+    Account,
     BankAccount,
     BankReconciliation,
     BankStatementLine,
@@ -37,7 +38,7 @@ from nexus.services.finance.entities import (
 from nexus.services.finance.invoice_terms import InvoiceKind, InvoiceStatus
 from nexus.services.finance.payment_terms import AllocationStatus, PaymentStatus
 from nexus.services.finance.rules.refusals import OverAllocation, ReconciledOnce, UnfitReconciliation
-from nexus.services.finance.terms import EntryStatus, PartyType
+from nexus.services.finance.terms import AccountType, EntryStatus, PartyType, RootType
 from nexus.services.finance.tests.conftest import BANK, COSTS, OWED, OWING, Books, refused
 from nexus.services.finance.tests.test_allocations import settled, share, state
 from nexus.services.finance.tests.test_invoice_posting import posted
@@ -150,6 +151,16 @@ async def test_the_name_and_the_amount_say_enough_and_two_alike_say_nothing(book
     await books.finance.run(match(one, party_id=CUSTOMER, allocations=[share(dismissed.dismissed[0])]))  # who knows better may still say so
     await books.finance.run(DismissMatch(bank_statement_line_id=one.id))
     assert len((await now(books, one)).dismissed) == 1
+
+
+async def test_an_account_without_a_journal_is_told_of_with_what_to_do(books: Books) -> None:
+    second = Account(company_id=books.company.id, code="1259", name="Second", root_type=RootType.ASSET, account_type=AccountType.BANK)
+    account = await banked(books, account_id=(await books.finance.given(second)).id, iban=None)
+    (one,) = await said(books, account, ("1", "-5", "fee"))
+    await books.finance.run(match(one, account_id=books.accounts[COSTS]))
+
+    async with refused(books.finance, Invalid, "is of a bank account on 1259 Second, which has no journal: make one of type bank"):
+        await books.finance.run(accept(one))
 
 
 async def ruled(books: Books, **more: Any) -> ReconcileRule:
