@@ -54,7 +54,8 @@ _TENANT: Final = (
     " preset = excluded.preset, since = clock_timestamp() WHERE tenant.state = 'purged' RETURNING id"
 )
 _OPEN: Final = (
-    "WITH opened AS (UPDATE nexus_control.tenant SET state = %s, since = clock_timestamp() WHERE id = %s RETURNING id, state)"
+    "WITH opened AS (UPDATE nexus_control.tenant SET state = %s, reason = %s, hold_until = %s, since = clock_timestamp()"
+    " WHERE id = %s RETURNING id, state)"
     " INSERT INTO nexus_control.tenant_change (tenant_id, command, was, became, reason)"
     " SELECT id, 'restore', '{\"state\":\"activating\"}', json_build_object('state', state), %s FROM opened"
 )
@@ -233,8 +234,9 @@ class Backups:
         for name in manifest.services:
             await self._migrator.ensure_service(record, name)
         async with control.transaction():
-            state = manifest.control["state"] if same else "active"
-            await control.execute(_OPEN, (state, id, f"from the archive of {manifest.slug} of {manifest.exported_at:%Y-%m-%d %H:%M} UTC"))
+            # what the purge left in its row goes: it is in the state in which it was backed up, for the reason it had then
+            was = [manifest.control[name] for name in ("state", "reason", "hold_until")] if same else ["active", None, None]
+            await control.execute(_OPEN, (*was, id, f"from the archive of {manifest.slug} of {manifest.exported_at:%Y-%m-%d %H:%M} UTC"))
             if same:
                 await control.execute(_HOSTS, (id, msgspec.json.encode(manifest.control["hosts"]).decode()))
                 await control.execute(_FEATURES, (id, msgspec.json.encode(manifest.control["features"]).decode()))
