@@ -73,7 +73,7 @@ def clone(
     cell: Cell = None,
     json: Json = False,
 ) -> None:
-    """Make another tenant with the same records, to try things out; --masked takes everything personal out of it."""
+    """Make another tenant with the same records, to try things out; --masked replaces what is personal in it."""
     _fit(slug)
     _restored(*run(_clone(settings_or_exit(), tenant, slug, masked, cell, json), json), json)
 

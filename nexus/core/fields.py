@@ -1,7 +1,8 @@
 """Field constructors: `name: Mapped[str] = f.text(200, search=True)`.
 
-Every constructor takes the same facts (`label`, `help`, `pii`, `sensitive`, `search`, `unique`, `default`, `read_only`, `once`, `check`); they ride on `Column.info` and
-every surface is derived from them. A field whose default is None is optional; one without a default is required.
+Every constructor takes the same facts (`label`, `help`, `pii`, `free`, `sensitive`, `search`, `unique`, `default`, `read_only`, `once`,
+`check`); they ride on `Column.info` and every surface is derived from them. A field whose default is None is optional; one without a
+default is required.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Facts:
     help: str | None = None
     pii: Pii | None = None
     """The category of personal data; masked in audit, erased on request."""
+    free: bool = False
+    """A line that people word as they like, and in which somebody may be named: replaced in masked copies, plain everywhere else."""
     sensitive: bool = False
     """Reading it is audited."""
     search: bool = False
@@ -64,6 +67,7 @@ class Common(TypedDict, total=False):
     label: str | None
     help: str | None
     pii: Pii | None
+    free: bool
     sensitive: bool
     search: bool
     unique: bool

@@ -257,7 +257,7 @@ def _personal(nexus: Installation) -> dict[str, list[str]]:
     for service in nexus.node.services.values():
         for entity in service.entities():
             fields = shape_of(entity).fields.values()
-            names = [one.name for one in fields if one.facts.pii or one.facts.sensitive or one.facts.kind == "long_text"]
+            names = [one.name for one in fields if one.facts.pii or one.facts.sensitive or one.facts.free or one.facts.kind == "long_text"]
             if names:
                 found[entity.__tablename__] = names
     return found
@@ -266,6 +266,12 @@ def _personal(nexus: Installation) -> dict[str, list[str]]:
 async def test_a_masked_clone_has_nothing_personal_in_it(nexus: Installation) -> None:
     one = await business(nexus, "masked-origin")
     await ask(nexus, one, "POST", "crm/leads", {"name": "Zebulon Quartermain", "email": "person0@example.com", "phone": "+2348012345678"})
+    account = await ask(nexus, one, "POST", "crm/accounts", {"name": "Ngozi Nwosu Tailoring", "legal_name": "Ngozi Nwosu and Sons"})
+    said = {"name": "Chimamanda Person", "next_step": "Ask Emeka", "account_id": account["id"]}
+    deal = (await ask(nexus, one, "POST", "crm/deals", said))["deal_id"]
+    said = {"kind": "call", "subject": "Call Tunde", "outcome": "Tunde was away", "location": "At Tunde's", "deal_id": deal}
+    await ask(nexus, one, "POST", "crm/activities", said)
+    free = {"Ngozi Nwosu Tailoring", "Ngozi Nwosu and Sons", "Chimamanda Person", "Ask Emeka", "Call Tunde", "Tunde was away", "At Tunde's"}
     originals: set[str] = set()
     for table, names in _personal(nexus).items():
         record = await record_of(nexus, one.id)
@@ -273,12 +279,15 @@ async def test_a_masked_clone_has_nothing_personal_in_it(nexus: Installation) ->
             f"SELECT {', '.join(f'{name}::text' for name in names)} FROM {record.schema}.{table}", cell=record.cell
         ):
             originals |= {value for value in row if value and len(value) > 4}
-    assert {"Zebulon Quartermain", "+2348012345678", "Adé Ọlá", "ade@example.com"} <= originals
+    assert {"Zebulon Quartermain", "+2348012345678", "Adé Ọlá", "ade@example.com"} | free <= originals
 
     clone = (await backups(nexus).clone(await record_of(nexus, one.id), "masked-clone", masked=True)).record
 
     everything = b"\n".join((await contents(nexus, clone.id)).values()).decode()
     assert [value for value in originals if value in everything] == []
+    assert [word for word in ("Tunde", "Chimamanda", "Emeka", "Ngozi") if word in everything] == []
+    (name,) = (await nexus.rows(f"SELECT name FROM {clone.schema}.crm_deal", cell=clone.cell))[0]
+    assert re.fullmatch(r"Text [0-9a-f]{12}", name)
     emails = await nexus.rows(f"SELECT email FROM {clone.schema}.crm_contact WHERE email IS NOT NULL ORDER BY id", cell=clone.cell)
     leads = await nexus.rows(f"SELECT email, name FROM {clone.schema}.crm_lead ORDER BY id DESC LIMIT 1", cell=clone.cell)
     assert emails[0][0] == leads[0][0]  # equal stays equal

@@ -1,7 +1,8 @@
 """What stands in for personal data in a masked copy: chosen by declaration, equal for equal values, and of no use to find the original.
 
 Every field with a category of personal data and every sensitive one is replaced in the query that reads it, so that the originals never
-leave the database. Long texts may name people, so they go too; so do the tenant's own fields and ids in other systems, which nobody declared.
+leave the database. Long texts, and lines that are declared free, may name people, so they go too; so do the tenant's own fields
+and ids in other systems, which nobody declared.
 A value becomes its hash under a key that is thrown away: the same e-mail stays the same e-mail, in every table of this copy.
 """
 
@@ -45,7 +46,7 @@ class Mask:
             return "'{}'::jsonb"
         if facts.kind == "long_text":
             return f"CASE WHEN \"{name}\" IS NOT NULL THEN 'Masked.' END"
-        if facts.pii is None and not facts.sensitive:
+        if facts.pii is None and not facts.sensitive and not facts.free:
             return None
         digest = f"encode(sha256(convert_to('{self._key}' || \"{name}\"::text, 'UTF8')), 'hex')"
         made = {
@@ -56,7 +57,7 @@ class Mask:
             "json": f"CASE jsonb_typeof(\"{name}\") WHEN 'array' THEN '[]' ELSE '{{}}' END::jsonb",
         }.get(facts.kind)
         if made is None and facts.kind == "text":
-            made = f"left('{(facts.pii or 'hidden').capitalize()} ' || left({digest}, 12), {facts.max_length or 60})"
+            made = f"left('{(facts.pii or ('text' if facts.free else 'hidden')).capitalize()} ' || left({digest}, 12), {facts.max_length or 60})"
         if made is None:
             made = "NULL" if field.column.nullable else None
         return None if made is None else f'CASE WHEN "{name}" IS NOT NULL THEN {made} END'

@@ -67,7 +67,7 @@ class Deal(Owned):
     )
     creatable: ClassVar[bool] = False
 
-    name: Mapped[str] = f.text(200, search=True, example="Catering for 200")
+    name: Mapped[str] = f.text(200, search=True, free=True, example="Catering for 200")
     account_id: Mapped[UUID | None] = f.ref("crm.account", default=None, index=False)
     contact_id: Mapped[UUID | None] = f.ref("crm.contact", default=None, index=False, help="The person we mainly talk to.")
     people: Mapped[list[DealPerson]] = f.json(list[DealPerson], default_factory=list, help="Others who have a say, and which.")
@@ -82,7 +82,7 @@ class Deal(Owned):
     probability: Mapped[int] = f.int_(ge=0, le=100, default=0, help="Chance of winning, in percent; a stage sets it on entry.")
     forecast_category: Mapped[ForecastCategory] = f.enum_(ForecastCategory, default=ForecastCategory.PIPELINE)
     expected_close: Mapped[dt.date | None] = f.date(default=None)
-    next_step: Mapped[str | None] = f.text(300, default=None)
+    next_step: Mapped[str | None] = f.text(300, default=None, free=True)
     description: Mapped[str | None] = f.long_text(default=None)
     priority: Mapped[Priority] = f.enum_(Priority, default=Priority.NORMAL)
     source_id: Mapped[UUID | None] = f.ref("crm.lead_source", default=None, index=False)

@@ -35,7 +35,7 @@ class Lead(Owned):
     name: Mapped[str] = f.text(200, search=True, pii="name", example="Ada Obi")
     given_name: Mapped[str | None] = f.text(120, default=None, pii="name")
     family_name: Mapped[str | None] = f.text(120, default=None, pii="name")
-    company: Mapped[str | None] = f.text(200, default=None, search=True)
+    company: Mapped[str | None] = f.text(200, default=None, search=True, free=True)
     title: Mapped[str | None] = f.text(120, default=None, label="Job title")
     email: Mapped[str | None] = f.email(default=None, search=True)
     phone: Mapped[str | None] = f.phone(default=None)

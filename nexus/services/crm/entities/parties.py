@@ -26,8 +26,8 @@ class Account(Owned):
     merges: ClassVar[bool] = True
     alike: ClassVar[Mapping[str, str]] = {"domain": "domain", "name": NAME_KEY}
 
-    name: Mapped[str] = f.text(200, search=True, example="Lagos Foods")
-    legal_name: Mapped[str | None] = f.text(200, default=None, search=True)
+    name: Mapped[str] = f.text(200, search=True, free=True, example="Lagos Foods")
+    legal_name: Mapped[str | None] = f.text(200, default=None, search=True, free=True)
     domain: Mapped[str | None] = f.text(
         253,
         default=None,

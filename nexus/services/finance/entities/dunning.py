@@ -36,7 +36,7 @@ class DunningBlock(Entity):
     __table_args__ = (Index("uq_finance_dunning_block_invoice_id", "invoice_id", unique=True, postgresql_where=sql(_LIVE)),)
 
     invoice_id: Mapped[UUID] = f.ref("finance.invoice", index=False, once=True)
-    reason: Mapped[str] = f.text(300, example="Goods are said to be damaged")
+    reason: Mapped[str] = f.text(300, free=True, example="Goods are said to be damaged")
     until: Mapped[dt.date | None] = f.date(default=None, help="The last day on which it holds; empty: until it is archived.")
 
 

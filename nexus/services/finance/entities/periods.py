@@ -72,6 +72,6 @@ class LockException(Entity):
     company_id: Mapped[UUID] = f.ref("finance.company", index=False, read_only=True)
     user_id: Mapped[UUID] = f.ref("auth.user", index=False, read_only=True)
     scope: Mapped[LockScope] = f.enum_(LockScope, read_only=True)
-    reason: Mapped[str] = f.text(500, read_only=True)
+    reason: Mapped[str] = f.text(500, read_only=True, free=True)
     expires_at: Mapped[dt.datetime] = f.instant(read_only=True)
     revoked_at: Mapped[dt.datetime | None] = f.instant(default=None, read_only=True)

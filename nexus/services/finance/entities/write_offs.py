@@ -25,5 +25,5 @@ class WriteOff(Entity):
     date: Mapped[dt.date] = f.date(read_only=True)
     amount: Mapped[Decimal] = f.money(currency="currency", ge=Decimal(0), read_only=True)
     currency: Mapped[str] = f.currency(read_only=True)
-    reason: Mapped[str] = f.text(200, read_only=True)
+    reason: Mapped[str] = f.text(200, read_only=True, free=True)
     entry_id: Mapped[UUID] = f.ref("finance.journal_entry", index=False, read_only=True, help="Its entry in the books.")
