@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -78,6 +79,15 @@ START: list[tuple[str, dict[str, Any]]] = [
 
 def _with(body: dict[str, Any], ids: list[UUID]) -> dict[str, Any]:
     return {name: str(ids[value]) if name.endswith("_id") else value for name, value in body.items()}
+
+
+@pytest.fixture(autouse=True)
+def deep() -> Iterator[None]:
+    """The plugin wraps a test's settings once more for each of its parameters, and looks through all of them: a thousand operations are that deep."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(limit)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
