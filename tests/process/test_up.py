@@ -159,10 +159,17 @@ def test_it_serves_a_database_given_by_url(nexus: Nexus, tmp_path: Path) -> None
     nexus.start()
     password = (nexus.folder / "data" / "postgres" / "password").read_text().strip()
     port = (nexus.folder / "data" / "postgres" / "port").read_text().strip()
+    roles = json.loads((nexus.folder / "data" / "roles.json").read_text())
     other = Nexus(tmp_path / "other", free_port())
     other.folder.mkdir(mode=0o755)
     try:
-        other.start("serve", "--target=all", NEXUS_DATABASE_URL=f"postgresql://nexus:{password}@127.0.0.1:{port}/postgres")
+        other.start(
+            "serve",
+            "--target=all",
+            NEXUS_DATABASE_URL=f"postgresql://nexus:{password}@127.0.0.1:{port}/postgres",
+            NEXUS_OWNER_PASSWORD=roles["owner"],
+            NEXUS_APP_PASSWORD=roles["app"],
+        )
         key = other.activate()
         assert names(other, key) == set()
         assert not (other.folder / "data" / "postgres").exists()
