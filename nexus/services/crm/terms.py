@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 import re
 from decimal import Decimal
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import Meta
@@ -65,10 +65,6 @@ class SourceChannel(enum.StrEnum):
     REFERRAL = "referral"
     PARTNER = "partner"
     EVENT = "event"
-
-
-LANGUAGE: Final = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
-"""BCP 47: a language, its script and its region."""
 
 
 class Channel(enum.StrEnum):

@@ -8,9 +8,18 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from nexus.core import Entity, Index, Mapped, country, f, sql
+from nexus.core import Entity, Index, Mapped, f, sql
 from nexus.services.crm.entities.owned import Owned, sparse
-from nexus.services.crm.terms import LANGUAGE, LeadStatus, Learned, MovedActivity, Priority, Qualification, ScoreReason, SourceChannel
+from nexus.services.crm.places import LANGUAGE, country
+from nexus.services.crm.terms import (
+    LeadStatus,
+    Learned,
+    MovedActivity,
+    Priority,
+    Qualification,
+    ScoreReason,
+    SourceChannel,
+)
 
 
 class LeadSource(Entity):

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from nexus.core import Entity, Index, Mapped, UniqueConstraint, country, f, sql, time_zone
+from nexus.core import Entity, Index, Mapped, UniqueConstraint, f, sql, time_zone
 from nexus.services.crm.entities.owned import Owned, sparse
-from nexus.services.crm.terms import LANGUAGE, DoNotContact, FurtherEmail, FurtherPhone, Lifecycle
+from nexus.services.crm.places import LANGUAGE, country
+from nexus.services.crm.terms import DoNotContact, FurtherEmail, FurtherPhone, Lifecycle
 
 DOMAIN = r"^(?!www\.)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+$"
 NAME_KEY = "regexp_replace(lower(name), '[^[:alnum:]]+', '', 'g')"
